@@ -1,0 +1,250 @@
+"""Typed configs: load a YAML file, inherit from one other, override, and explain what is wrong.
+
+The sections are plain pydantic models; this file is where a reader finds every key there is.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tinypose.errors import UserError
+
+PROJECT = Path(__file__).resolve().parents[1]
+CONFIGS = PROJECT / "configs"
+
+
+class Section(BaseModel):
+    """A part of a config: unknown keys are errors, and values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LiteHRNetConfig(Section):
+    """LiteHRNet (Yu et al. 2021); `wider_naive` is PP-TinyPose."""
+
+    name: Literal["lite_hrnet"]
+    variant: Literal["lite_18", "lite_30", "naive", "wider_naive"]
+
+
+class HRNetConfig(Section):
+    """HRNet (Sun et al. 2019) of the given width: 32 and 48 are the published ones."""
+
+    name: Literal["hrnet"]
+    width: int = Field(32, ge=4)
+
+
+ModelConfig = Annotated[LiteHRNetConfig | HRNetConfig, Field(discriminator="name")]
+
+
+class InputConfig(Section):
+    """What the network sees: an RGB crop of width x height pixels, (pixel / 255 - mean) / std."""
+
+    width: int = Field(ge=32, multiple_of=32)
+    height: int = Field(ge=32, multiple_of=32)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    padding: float = Field(1.25, ge=1.0, description="how much larger than the box the crop is")
+
+
+class HeatmapConfig(Section):
+    """How joints become heatmaps and heatmaps become joints."""
+
+    sigma: float = Field(2.0, gt=0, description="of the Gaussian, in heatmap pixels")
+    decode: Literal["dark", "shift", "max"] = "dark"
+    blur: int = Field(3, ge=3, description="DARK's Gaussian kernel, in heatmap pixels, odd")
+
+
+class DatasetConfig(Section):
+    """People with keypoints in COCO's format. Relative paths start at the working directory."""
+
+    annotations: Path
+    images: Path
+
+
+class DataConfig(Section):
+    """The sets to train on and to measure on."""
+
+    train: DatasetConfig | None = None
+    val: DatasetConfig | None = None
+
+
+class EvalConfig(Section):
+    """How accuracy is measured."""
+
+    batch_size: int = Field(16, ge=1)
+    flip: bool = Field(True, description="average with the heatmaps of the mirrored picture")
+    boxes: Path | None = Field(None, description="a detector's bbox.json; none: ground-truth boxes")
+    box_threshold: float = Field(0.0, ge=0, le=1, description="detections below it are dropped")
+    joint_threshold: float = Field(0.2, ge=0, le=1, description="joints below it do not rescore")
+    nms: float = Field(0.9, gt=0, le=1, description="OKS above which the weaker person is dropped")
+
+
+class TrainConfig(Section):
+    """How a network is trained."""
+
+    epochs: int = Field(210, ge=1)
+    batch_size: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    seed: int = 0
+
+
+class QuantConfig(Section):
+    """How a network is brought to INT8 after training."""
+
+    people: int = Field(512, ge=1, description="people from data.train to calibrate on, at most")
+    batch_size: int = Field(16, ge=1)
+    ranges: Literal["abs_max", "percentile", "mse"] = "mse"
+    percentile: float = Field(99.99, gt=50, le=100)
+    keep_fp32: int | Literal["auto"] = Field(
+        "auto", description="how many of the most sensitive convolutions stay in FP32"
+    )
+    max_drop: float = Field(1.0, ge=0, description="AP that `auto` may lose")
+
+
+class Config(Section):
+    """Everything that says what a network is, what it learns from and how it is measured."""
+
+    skeleton: str = "coco17"
+    model: ModelConfig
+    input: InputConfig
+    heatmap: HeatmapConfig = HeatmapConfig()
+    weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
+    data: DataConfig = DataConfig()
+    eval: EvalConfig = EvalConfig()
+    train: TrainConfig = TrainConfig()
+    quant: QuantConfig = QuantConfig()
+
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+    """Read a config, with what it inherits, and apply overrides of the form `key.key=value`.
+
+    Raises:
+        UserError: a missing or malformed file, a circle of inheritance, an unknown key (named with
+            the nearest known one and the file it stands in), or a value of the wrong type.
+    """
+    values, origins = _read_chain(Path(path), ())
+    for text in overrides:
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise UserError(f"-o {text}: expected KEY=VALUE, for example -o eval.flip=false")
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"-o {text}: the value is not YAML: {error}") from None
+        tree: Any = parsed
+        for part in reversed(key.strip().split(".")):
+            tree = {part: tree}
+        values = _merge(values, tree, f"-o {text}", origins, ())
+    return validate(Config, values, origins, str(path))
+
+
+def validate(schema: type[Schema], values: Any, origins: dict[tuple[str, ...], str], source: str) -> Schema:
+    """Check `values` against `schema`; an error says file, field, what was expected, what was found.
+
+    Args:
+        schema: the pydantic model.
+        values: plain containers, as YAML or JSON gives them.
+        origins: which file or option set a key, for error messages; keys are paths from the root.
+        source: the file to name where `origins` says nothing.
+    """
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            location = tuple(str(part) for part in problem["loc"])
+            key = _without_tags(location, values)
+            where = next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), source)
+            if problem["type"] == "extra_forbidden":
+                lines.append(f"{where}: unknown key '{'.'.join(key)}'{_nearest(schema, location)}")
+            else:
+                found = "" if problem["type"] == "missing" else f", found {problem['input']!r}"
+                lines.append(f"{where}: {'.'.join(key) or 'the file'}: {problem['msg']}{found}")
+        raise UserError("\n".join(lines)) from None
+
+
+def _read_chain(path: Path, seen: tuple[Path, ...]) -> tuple[dict, dict[tuple[str, ...], str]]:
+    """Read a YAML file over the one it inherits; also say which file set each key."""
+    resolved = path.resolve()
+    if resolved in seen:
+        circle = " -> ".join(str(each) for each in (*seen, resolved))
+        raise UserError(f"{path}: inherits from itself: {circle}")
+    values = read_yaml(path, "config")
+    parent = values.pop("inherits", None)
+    if parent is None:
+        base, origins = {}, {}
+    elif isinstance(parent, str):
+        base, origins = _read_chain(path.parent / parent, (*seen, resolved))
+    else:
+        raise UserError(f"{path}: inherits: expected the name of one file, found {parent!r}")
+    return _merge(base, values, str(path), origins, ()), origins
+
+
+def read_yaml(path: str | Path, what: str) -> dict:
+    """Read a YAML file that holds a mapping; `what` names its role in errors."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such {what}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot read this {what}: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: expected a {what} with `key: value` lines, found {type(values).__name__}")
+    return values
+
+
+def _merge(base: Any, over: Any, source: str, origins: dict, at: tuple[str, ...]) -> Any:
+    """Lay `over` on `base`: mappings key by key, anything else as a whole."""
+    origins[at] = source
+    if not isinstance(base, dict) or not isinstance(over, dict):
+        return over
+    # A model of another family shares no keys with the inherited one, so it takes its whole place.
+    if at == ("model",) and over.get("name", base.get("name")) != base.get("name"):
+        return over
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merge(base.get(key, {}), value, source, origins, (*at, str(key)))
+    return merged
+
+
+def _without_tags(location: tuple[str, ...], values: Any) -> tuple[str, ...]:
+    """Drop what pydantic puts into a location to say which member of a union it tried."""
+    key = []
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if isinstance(values, dict) and part in values:
+            values = values[part]
+        elif isinstance(values, list) and part.isdigit() and int(part) < len(values):
+            values = values[int(part)]
+        elif not last:
+            continue
+        key.append(part)
+    return tuple(key)
+
+
+def _nearest(schema: type[BaseModel], location: tuple[str, ...]) -> str:
+    """Return `; did you mean 'x'?` or the list of known keys at this place of the schema."""
+    level: list[type[BaseModel]] = [schema]
+    for part in location[:-1]:
+        found = [m for each in level if part in each.model_fields for m in _models(each.model_fields[part].annotation)]
+        tagged = [m for m in level if "name" in m.model_fields and part in get_args(m.model_fields["name"].annotation)]
+        level = found or tagged or level
+    known = sorted({name for each in level for name in each.model_fields})
+    close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known here: {', '.join(known)}"
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is None:
+        return []
+    return [m for each in get_args(annotation) for m in _models(each)]

@@ -1,0 +1,85 @@
+"""Skeletons as data: one YAML file says all there is to know about a set of joints."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from tinypose.config import CONFIGS, Section, read_yaml, validate
+from tinypose.errors import UserError
+
+
+class Limb(Section):
+    """A line between two joints, and its colour."""
+
+    joints: tuple[str, str]
+    color: tuple[int, int, int] = Field(description="RGB, 0 to 255")
+
+
+class Skeleton(Section):
+    """Joints in the order of the heatmaps, and what is known of them."""
+
+    name: str
+    joints: tuple[str, ...] = Field(min_length=1)
+    pairs: tuple[tuple[str, str], ...] = Field(description="left and right of the same joint")
+    sigmas: tuple[float, ...] = Field(description="OKS: standard deviation of annotators, COCO's sigmas")
+    limbs: tuple[Limb, ...] = ()
+    upper_body: tuple[str, ...] = Field((), description="joints that a half-body crop keeps together")
+    head_segment: tuple[str, str] | None = Field(None, description="PCKh: the joints that span the head")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Skeleton":
+        if len(set(self.joints)) != len(self.joints):
+            raise ValueError("a joint stands twice in `joints`")
+        if len(self.sigmas) != len(self.joints):
+            raise ValueError(f"expected {len(self.joints)} sigmas, one a joint, found {len(self.sigmas)}")
+        if any(sigma <= 0 for sigma in self.sigmas):
+            raise ValueError("sigmas must be above 0")
+        paired = [joint for pair in self.pairs for joint in pair]
+        if len(set(paired)) != len(paired):
+            raise ValueError("a joint stands twice in `pairs`")
+        named = {*paired, *self.upper_body, *(j for limb in self.limbs for j in limb.joints)}
+        named.update(self.head_segment or ())
+        if unknown := sorted(named - set(self.joints)):
+            raise ValueError(f"not in `joints`: {', '.join(unknown)}")
+        return self
+
+    def index(self, joint: str) -> int:
+        """Return the place of a joint among the heatmaps."""
+        return self.joints.index(joint)
+
+    @cached_property
+    def flip_order(self) -> np.ndarray:
+        """Return int64 [J]: where each joint of the mirrored picture comes from. Its own inverse."""
+        order = np.arange(len(self.joints))
+        for left, right in self.pairs:
+            i, j = self.index(left), self.index(right)
+            order[i], order[j] = j, i
+        return order
+
+    @cached_property
+    def limb_indices(self) -> list[tuple[int, int]]:
+        """Return the limbs as pairs of joint numbers."""
+        return [(self.index(limb.joints[0]), self.index(limb.joints[1])) for limb in self.limbs]
+
+    @cached_property
+    def upper_body_indices(self) -> list[int]:
+        """Return the joint numbers of the upper body."""
+        return [self.index(joint) for joint in self.upper_body]
+
+
+def load_skeleton(name: str | Path) -> Skeleton:
+    """Load a skeleton by the name of one that ships (`coco17`) or by the path of a YAML file.
+
+    Raises:
+        UserError: there is none of that name, or the file contradicts itself.
+    """
+    path = Path(name)
+    if path.suffix not in (".yml", ".yaml"):
+        path = CONFIGS / "skeletons" / f"{name}.yml"
+        if not path.is_file():
+            known = ", ".join(sorted(each.stem for each in path.parent.glob("*.yml")))
+            raise UserError(f"skeleton: no '{name}'; expected a .yml file or one of: {known}")
+    values = read_yaml(path, "skeleton")
+    return validate(Skeleton, values, {}, str(path))
