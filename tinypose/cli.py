@@ -1,0 +1,13 @@
+"""The `tinypose` command."""
+
+import typer
+
+from tinypose.commands import config
+from tinypose.console import command_line
+
+app = typer.Typer(
+    help="Human pose estimation for phones and ARM boards.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+app.add_typer(config.app, name="config")
+
+main = command_line(app)
