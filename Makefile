@@ -1,0 +1,39 @@
+# Everything runs in .venv, which is built with Python 3.10 and the versions of requirements.lock.
+PYTHON ?= python3.10
+BIN := .venv/bin
+
+.PHONY: setup demo test slow lint bench clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' || { \
+	  echo "error: Python 3.10 is needed (paddlelite has no wheel for others) and '$(PYTHON)' is not it."; \
+	  echo "Get it with one of:"; \
+	  echo "  apt-get install python3.10 python3.10-venv    (Ubuntu 22.04)"; \
+	  echo "  pyenv install 3.10                            (any Linux)"; \
+	  echo "  conda create -n py310 python=3.10             (then: make PYTHON=/path/to/that/bin/python)"; \
+	  exit 2; } >&2
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/python scripts/demo.py
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+slow: setup
+	$(BIN)/python -m pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: setup
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build output
