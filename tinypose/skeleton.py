@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -9,12 +10,14 @@ from pydantic import Field, model_validator
 from tinypose.config import CONFIGS, Section, read_yaml, validate
 from tinypose.errors import UserError
 
+Channel = Annotated[int, Field(ge=0, le=255)]
+
 
 class Limb(Section):
     """A line between two joints, and its colour."""
 
     joints: tuple[str, str]
-    color: tuple[int, int, int] = Field(description="RGB, 0 to 255")
+    color: tuple[Channel, Channel, Channel] = Field(description="RGB")
 
 
 class Skeleton(Section):
@@ -34,8 +37,8 @@ class Skeleton(Section):
             raise ValueError("a joint stands twice in `joints`")
         if len(self.sigmas) != len(self.joints):
             raise ValueError(f"expected {len(self.joints)} sigmas, one a joint, found {len(self.sigmas)}")
-        if any(sigma <= 0 for sigma in self.sigmas):
-            raise ValueError("sigmas must be above 0")
+        if any(not 0 < sigma < 1 for sigma in self.sigmas):  # relative to the person's size; NaN fails too
+            raise ValueError("sigmas must be above 0 and below 1")
         paired = [joint for pair in self.pairs for joint in pair]
         if len(set(paired)) != len(paired):
             raise ValueError("a joint stands twice in `pairs`")
