@@ -1,0 +1,172 @@
+"""HRNet (Sun et al. 2019, "Deep High-Resolution Representation Learning for Human Pose Estimation").
+
+A full-size residual network whose branches of 1/4, 1/8, 1/16 and 1/32 of the input's size exchange
+what they know after every module. Sublayers bear PaddleDetection's names, so that its checkpoints fit.
+"""
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+from tinypose.models.layers import ConvNorm, resize_nearest
+
+STD = 0.01  # of the kernels' initial values
+BLOCKS = 4  # residual blocks of a branch in a module
+MODULES = (1, 4, 3)  # in the stages of two, three and four branches
+STEM = 64  # channels
+
+
+class HRNet(nn.Layer):
+    """The network up to the feature map of the finest branch.
+
+    Args:
+        width: channels of the finest branch; each coarser one has twice as many.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.channels = width
+        self.conv_layer1_1 = _conv(3, STEM, 3, stride=2, act="relu")
+        self.conv_layer1_2 = _conv(STEM, STEM, 3, stride=2, act="relu")
+        expanded = STEM * Bottleneck.expansion
+        self.la1 = nn.Sequential(
+            *(
+                (f"block_layer2_{i + 1}", Bottleneck(STEM if i == 0 else expanded, STEM))
+                for i in range(BLOCKS)
+            )
+        )
+        before = [expanded]
+        for index, count in enumerate(MODULES):
+            channels = [width * 2**branch for branch in range(index + 2)]
+            last_stage = index == len(MODULES) - 1
+            stage = f"st{index + 2}"
+            modules = [
+                # Only the finest branch of the very last module is read.
+                FusedModule(
+                    f"{stage}_{i + 1}", channels, 1 if last_stage and i == count - 1 else len(channels)
+                )
+                for i in range(count)
+            ]
+            setattr(self, f"tr{index + 1}", Transition(f"tr{index + 1}", before, channels))
+            setattr(
+                self, stage, nn.Sequential(*((f"stage_{stage}_{i + 1}", m) for i, m in enumerate(modules)))
+            )
+            before = channels
+
+    @paddle.jit.not_to_static  # no branch depends on data, so nothing to translate: traced as it stands
+    def forward(self, image: paddle.Tensor) -> paddle.Tensor:
+        """Turn images [N, 3, H, W] into features [N, channels, H / 4, W / 4]."""
+        maps = [self.la1(self.conv_layer1_2(self.conv_layer1_1(image)))]
+        maps = self.st2(self.tr1(maps))
+        maps = self.st3(self.tr2(maps))
+        maps = self.st4(self.tr3(maps))
+        return maps[0]
+
+
+class Bottleneck(nn.Layer):
+    """ResNet's bottleneck (He et al. 2016)."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, channels: int):
+        super().__init__()
+        outputs = channels * self.expansion
+        self.conv1 = _conv(inputs, channels, 1, act="relu")
+        self.conv2 = _conv(channels, channels, 3, act="relu")
+        self.conv3 = _conv(channels, outputs, 1)
+        self.conv_down = nn.Identity() if inputs == outputs else _conv(inputs, outputs, 1)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Turn [N, inputs, H, W] into [N, 4 * channels, H, W]."""
+        return F.relu(self.conv_down(x) + self.conv3(self.conv2(self.conv1(x))))
+
+
+class BasicBlock(nn.Layer):
+    """ResNet's basic block (He et al. 2016)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = _conv(channels, channels, 3, act="relu")
+        self.conv2 = _conv(channels, channels, 3)
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        """Keep the shape [N, channels, H, W]."""
+        return F.relu(x + self.conv2(self.conv1(x)))
+
+
+class Transition(nn.Layer):
+    """Bring a stage's branches to the next stage's channels, and add one branch."""
+
+    def __init__(self, name: str, before: list[int], after: list[int]):
+        super().__init__()
+        self.steps = []
+        for i, outputs in enumerate(after):
+            if i < len(before) and before[i] == outputs:
+                self.steps.append(None)
+                continue
+            source = min(i, len(before) - 1)
+            step = _conv(before[source], outputs, 3, stride=1 if i < len(before) else 2, act="relu")
+            self.steps.append(f"transition_{name}_layer_{i + 1}")
+            self.add_sublayer(self.steps[-1], step)
+
+    def forward(self, maps: list[paddle.Tensor]) -> list[paddle.Tensor]:
+        """Turn the branches' maps, finest first, into one more."""
+        return [
+            maps[i] if name is None else getattr(self, name)(maps[min(i, len(maps) - 1)])
+            for i, name in enumerate(self.steps)
+        ]
+
+
+class FusedModule(nn.Layer):
+    """Residual blocks in each branch, and then the sum of all at the first `outputs` resolutions."""
+
+    def __init__(self, name: str, channels: list[int], outputs: int):
+        super().__init__()
+        self.name = name
+        self.branches = len(channels)
+        self.outputs = outputs
+        self.branches_func = nn.LayerDict(
+            {
+                f"bb_{name}_branch_layer_{i + 1}_{block + 1}": BasicBlock(width)
+                for i, width in enumerate(channels)
+                for block in range(BLOCKS)
+            }
+        )
+        fusions = {}
+        for i in range(outputs):
+            for j in range(len(channels)):
+                prefix = f"residual_{name}_layer_{i + 1}_{j + 1}"
+                if j > i:
+                    fusions[prefix] = _conv(channels[j], channels[i], 1)
+                for k in range(i - j):
+                    last = k == i - j - 1
+                    target, act = (channels[i], None) if last else (channels[j], "relu")
+                    fusions[f"{prefix}_{k + 1}"] = _conv(channels[j], target, 3, stride=2, act=act)
+        self.fuse_func = nn.LayerDict(fusions)
+
+    def forward(self, maps: list[paddle.Tensor]) -> list[paddle.Tensor]:
+        """Turn the branches' maps, finest first, into `outputs` of the same shapes."""
+        maps = [self._branch(i, x) for i, x in enumerate(maps)]
+        return [self._fuse(i, maps) for i in range(self.outputs)]
+
+    def _branch(self, i: int, x: paddle.Tensor) -> paddle.Tensor:
+        for block in range(BLOCKS):
+            x = self.branches_func[f"bb_{self.name}_branch_layer_{i + 1}_{block + 1}"](x)
+        return x
+
+    def _fuse(self, i: int, maps: list[paddle.Tensor]) -> paddle.Tensor:
+        total = maps[i]
+        for j in range(self.branches):
+            prefix = f"residual_{self.name}_layer_{i + 1}_{j + 1}"
+            if j > i:
+                total = total + resize_nearest(self.fuse_func[prefix](maps[j]), maps[i])
+            elif j < i:
+                y = maps[j]
+                for k in range(i - j):
+                    y = self.fuse_func[f"{prefix}_{k + 1}"](y)
+                total = total + y
+        return F.relu(total)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, act: str | None = None) -> ConvNorm:
+    return ConvNorm(inputs, outputs, kernel, stride=stride, act=act, std=STD)
