@@ -1,0 +1,1 @@
+"""Latency on devices: measured so that it can be trusted, and reported."""
