@@ -99,8 +99,10 @@ def compute(node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Te
             places = (attrs["stride"], attrs["padding"], attrs["dilation"], attrs["groups"])
             result = F.conv2d(x, params["weight"], params.get("bias"), *places)
         case "conv2d_transpose":
-            places = (attrs["stride"], attrs["padding"], attrs["output_padding"], attrs["groups"])
-            result = F.conv2d_transpose(x, params["weight"], params.get("bias"), *places)
+            places = (attrs["stride"], attrs["padding"], attrs["output_padding"])
+            result = F.conv2d_transpose(
+                x, params["weight"], params.get("bias"), *places, groups=attrs["groups"]
+            )
         case "batch_norm":
             statistics = (params["mean"], params["variance"], params["scale"], params["bias"])
             result = F.batch_norm(x, *statistics, epsilon=attrs["epsilon"], use_global_stats=True)
