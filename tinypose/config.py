@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from tinypose.errors import UserError
 
@@ -53,8 +53,17 @@ class HeatmapConfig(Section):
     """How joints become heatmaps and heatmaps become joints."""
 
     sigma: float = Field(2.0, gt=0, description="of the Gaussian, in heatmap pixels")
+    encode: Literal["unbiased", "rounded"] = Field("unbiased", description="where the Gaussian is centred")
+    grid: Literal["stride", "udp"] = Field("stride", description="how heatmap pixels lie on the crop")
     decode: Literal["dark", "shift", "max"] = "dark"
     blur: int = Field(3, ge=3, description="DARK's Gaussian kernel, in heatmap pixels, odd")
+
+    @field_validator("blur")
+    @classmethod
+    def _odd(cls, blur: int) -> int:
+        if blur % 2 == 0:
+            raise ValueError("expected an odd number")
+        return blur
 
 
 class DatasetConfig(Section):
@@ -121,7 +130,9 @@ class Config(Section):
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
-def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+def load_config(
+    path: str | Path, overrides: list[str] | tuple[str, ...] = (), schema: type[Schema] = Config
+) -> Schema:
     """Read a config, with what it inherits, and apply overrides of the form `key.key=value`.
 
     Raises:
@@ -141,7 +152,7 @@ def load_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -
         for part in reversed(key.strip().split(".")):
             tree = {part: tree}
         values = _merge(values, tree, f"-o {text}", origins, ())
-    return validate(Config, values, origins, str(path))
+    return validate(schema, values, origins, str(path))
 
 
 def validate(schema: type[Schema], values: Any, origins: dict[tuple[str, ...], str], source: str) -> Schema:
