@@ -1,0 +1,38 @@
+"""From a picture and a box to what the network reads."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinypose.config import InputConfig
+from tinypose.geometry import crop_image, crop_matrix
+
+
+def crop_person(image: np.ndarray, box: ArrayLike, config: InputConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a person out.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        box: [4], left, top, width, height in image pixels.
+        config: size and padding of the crop.
+
+    Returns:
+        The crop, uint8 RGB [height, width, 3], and float64 [2, 3] from image to crop pixels.
+    """
+    size = (config.width, config.height)
+    matrix = crop_matrix(box, size, config.padding)
+    return crop_image(image, matrix, size), matrix
+
+
+def normalise(crops: np.ndarray, config: InputConfig) -> np.ndarray:
+    """Return (pixel / 255 - mean) / std.
+
+    Args:
+        crops: uint8 RGB [N, H, W, 3].
+        config: mean and std by channel.
+
+    Returns:
+        float32 [N, 3, H, W], contiguous.
+    """
+    mean, std = np.array(config.mean, np.float32), np.array(config.std, np.float32)
+    scaled = crops * (1 / (255 * std)).astype(np.float32) - mean / std
+    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
