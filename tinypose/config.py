@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tinypose.errors import UserError
 
@@ -67,10 +67,16 @@ class HeatmapConfig(Section):
 
 
 class DatasetConfig(Section):
-    """People with keypoints in COCO's format. Relative paths start at the working directory."""
+    """People with keypoints. Relative paths start at the working directory."""
 
     annotations: Path
     images: Path
+    format: Literal["coco", "crowdpose", "mpii"] = Field(
+        "coco", description="of the annotation file; it also decides the metric: AP, AP by crowding, PCKh"
+    )
+    skeleton: str | None = Field(
+        None, description="of the annotations, where it is not the config's; joints are matched by name"
+    )
 
 
 class DataConfig(Section):
@@ -78,6 +84,31 @@ class DataConfig(Section):
 
     train: DatasetConfig | None = None
     val: DatasetConfig | None = None
+    sets: dict[str, DatasetConfig] = Field({}, description="sets that `datasets` can name")
+    datasets: tuple[str, ...] = Field((), description="sets to train on as one; none: `train` alone")
+
+    @model_validator(mode="after")
+    def _known(self) -> "DataConfig":
+        if unknown := [name for name in self.datasets if name not in self.sets]:
+            raise ValueError(f"datasets: not in `sets`: {', '.join(unknown)}; known: {', '.join(self.sets)}")
+        if len(set(self.datasets)) != len(self.datasets):
+            raise ValueError("datasets: a set stands twice")
+        return self
+
+
+class AugmentConfig(Section):
+    """How each crop is varied while training. The defaults are PP-TinyPose's, but for colour."""
+
+    scale: float = Field(0.25, ge=0, lt=1, description="standard deviation and bound of the crop's scaling")
+    rotation: float = Field(30.0, ge=0, le=90, description="standard deviation in degrees; bound at twice it")
+    rotation_chance: float = Field(0.6, ge=0, le=1)
+    flip_chance: float = Field(0.5, ge=0, le=1)
+    half_body_chance: float = Field(0.3, ge=0, le=1, description="crop to the upper or the lower body")
+    half_body_joints: int = Field(8, ge=0, description="only people with more annotated joints than this")
+    drop_chance: float = Field(0.5, ge=0, le=1, description="AID: black out a disc near a joint")
+    drop_offset: float = Field(0.05, ge=0, description="its distance, in widths of the crop")
+    drop_radius: tuple[float, float] = Field((0.1, 0.2), description="its radius, in widths of the crop")
+    color: float = Field(0.0, ge=0, lt=1, description="bound of changes in brightness, contrast, saturation")
 
 
 class EvalConfig(Section):
@@ -95,9 +126,38 @@ class TrainConfig(Section):
     """How a network is trained."""
 
     epochs: int = Field(210, ge=1)
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(32, ge=1, description="of all processes together")
+    seed: int = Field(0, ge=0)
+    new_head: bool = Field(False, description="leave out the last layer of `weights` if it does not fit")
+    freeze_norm: bool = Field(False, description="batch norm keeps the statistics of `weights`")
+    sync_norm: bool = Field(False, description="batch norm over the batches of all processes together")
+
+    optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = Field(1e-3, gt=0)
-    seed: int = 0
+    weight_decay: float = Field(0.0, ge=0, description="adam: L2; adamw: decoupled, not on vectors")
+    warmup_steps: int = Field(500, ge=0)
+    warmup_factor: float = Field(0.001, ge=0, le=1, description="what the rate starts at, as a part of it")
+    decay: Literal["step", "cosine", "none"] = "step"
+    milestones: tuple[float, ...] = Field((0.8, 0.95), description="step: when, as parts of the epochs")
+    gamma: float = Field(0.1, gt=0, le=1, description="step: what the rate is multiplied by")
+    final_factor: float = Field(0.0, ge=0, le=1, description="cosine: the last rate, as a part of the first")
+    clip: float | None = Field(None, gt=0, description="bound on the norm of all gradients together")
+
+    hard_joints: int | None = Field(
+        None, ge=1, description="OHKM: only the worst of each person's joints count"
+    )
+    ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights, which are kept")
+    amp: bool = Field(False, description="mixed precision; on a GPU only")
+    static: bool = Field(True, description="compile the step into one static graph")
+
+    workers: int = Field(2, ge=0, description="processes that make batches; 0: make them in between")
+    eval_epochs: int = Field(1, ge=1, description="measure every so many epochs, and after the last")
+    patience: int | None = Field(
+        None, ge=1, description="stop after so many measurements without a better one"
+    )
+    save_minutes: float = Field(
+        10.0, gt=0, description="save for resuming at least this often, and every epoch"
+    )
 
 
 class QuantConfig(Section):
@@ -122,6 +182,7 @@ class Config(Section):
     heatmap: HeatmapConfig = HeatmapConfig()
     weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
     data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
     quant: QuantConfig = QuantConfig()
@@ -245,8 +306,17 @@ def _nearest(schema: type[BaseModel], location: tuple[str, ...]) -> str:
     """Return `; did you mean 'x'?` or the list of known keys at this place of the schema."""
     level: list[type[BaseModel]] = [schema]
     for part in location[:-1]:
-        found = [m for each in level if part in each.model_fields for m in _models(each.model_fields[part].annotation)]
-        tagged = [m for m in level if "name" in m.model_fields and part in get_args(m.model_fields["name"].annotation)]
+        found = [
+            m
+            for each in level
+            if part in each.model_fields
+            for m in _models(each.model_fields[part].annotation)
+        ]
+        tagged = [
+            m
+            for m in level
+            if "name" in m.model_fields and part in get_args(m.model_fields["name"].annotation)
+        ]
         level = found or tagged or level
     known = sorted({name for each in level for name in each.model_fields})
     close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
