@@ -3,11 +3,13 @@
 import typer
 
 from tinypose.commands import config
+from tinypose.commands.eval import evaluate
 from tinypose.console import command_line
 
 app = typer.Typer(
     help="Human pose estimation for phones and ARM boards.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(config.app, name="config")
+app.command(name="eval")(evaluate)
 
 main = command_line(app)

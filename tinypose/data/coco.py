@@ -115,32 +115,30 @@ def load_people(annotations: str | Path, images: str | Path, skeleton: Skeleton)
     skipped: Counter[str] = Counter()
     repaired: Counter[str] = Counter()
     for number, entry in enumerate(content["annotations"]):
-        where = f"{annotations}: annotations[{number}]"
-        if isinstance(entry, dict):
-            where += f" (id {entry.get('id')})"
-        picture = pictures.get(_take(entry, "image_id", where))
+        where = _where(annotations, number, entry)
+        picture = pictures.get(_identity(entry, "image_id", where))
         if picture is None:
             raise UserError(f"{where}: image_id {entry['image_id']} is not among `images`")
         if entry.get("category_id", min(categories)) not in categories:
             skipped["of another category"] += 1
             continue
+        joints = _joints(entry, skeleton, where)
         if entry.get("iscrowd", 0):
             skipped["crowd"] += 1
             continue
-        joints = _joints(entry, skeleton, where)
         if joints is None:
             skipped["without keypoints"] += 1
             continue
-        box = cut_box(_box(entry, where), picture.size)
+        stated = _box(entry, where)
+        box = cut_box(stated, picture.size)
         if box is None:
             skipped["with a box of no extent in the picture"] += 1
             continue
-        area = entry.get("area") or 0.0
-        if not area > 0:
-            area = AREA_OF_BOX * box[2] * box[3]
+        area, estimated = _area(entry, stated, where)
+        if estimated:
             repaired["area missing or 0, estimated from the box"] += 1
         people.append(
-            Person(picture.image_id, entry.get("id"), picture.path, picture.size, box, joints, float(area))
+            Person(picture.image_id, entry.get("id"), picture.path, picture.size, box, joints, area)
         )
     result = PeopleSet(annotations, people, pictures, dict(skipped), dict(repaired))
     if not people:
@@ -169,7 +167,7 @@ def load_detections(boxes: str | Path, people: PeopleSet, threshold: float = 0.0
     skipped: Counter[str] = Counter()
     for number, entry in enumerate(content):
         where = f"{boxes}: [{number}]"
-        picture = people.pictures.get(_take(entry, "image_id", where))
+        picture = people.pictures.get(_identity(entry, "image_id", where))
         score = _take(entry, "score", where)
         if not isinstance(score, int | float) or not math.isfinite(score):
             raise UserError(f"{where}: score: expected a number, found {score!r}")
@@ -207,11 +205,12 @@ def ground_truth(people: PeopleSet) -> dict[str, Any]:
     content = read_annotations(people.annotations)
     categories = person_categories(content)
     annotations = []
-    for entry in content["annotations"]:
+    for number, entry in enumerate(content["annotations"]):
         other = entry.get("category_id", min(categories)) not in categories
         if other or entry["image_id"] not in people.pictures or not entry.get("keypoints"):
             continue
-        box = entry["bbox"]
+        where = _where(people.annotations, number, entry)
+        box = _box(entry, where)
         annotations.append(
             {
                 "id": len(annotations) + 1,
@@ -220,8 +219,8 @@ def ground_truth(people: PeopleSet) -> dict[str, Any]:
                 "iscrowd": int(entry.get("iscrowd", 0)),
                 "keypoints": entry["keypoints"],
                 "num_keypoints": sum(v > 0 for v in entry["keypoints"][2::3]),
-                "bbox": box,
-                "area": entry.get("area") or AREA_OF_BOX * box[2] * box[3],
+                "bbox": box.tolist(),
+                "area": _area(entry, box, where)[0],
             }
         )
     return {
@@ -278,10 +277,12 @@ def _pictures(annotations: Path, entries: list, images: Path) -> dict[int, Pictu
     pictures = {}
     for number, entry in enumerate(entries):
         where = f"{annotations}: images[{number}]"
-        image_id, name = _take(entry, "id", where), _take(entry, "file_name", where)
+        image_id, name = _identity(entry, "id", where), _take(entry, "file_name", where)
         size = (_take(entry, "width", where), _take(entry, "height", where))
         if not all(isinstance(side, int) and side > 0 for side in size):
             raise UserError(f"{where}: width and height: expected whole numbers above 0, found {size}")
+        if image_id in pictures:
+            raise UserError(f"{where}: id {image_id} stands twice among `images`")
         pictures[image_id] = Picture(image_id, images / str(name), size)
     return pictures
 
@@ -316,6 +317,27 @@ def _box(entry: dict, where: str) -> np.ndarray:
     if box.shape != (4,) or not np.isfinite(box).all():
         raise UserError(f"{where}: bbox: expected left, top, width, height, found {value!r}")
     return box
+
+
+def _area(entry: dict, box: np.ndarray, where: str) -> tuple[float, bool]:
+    """Return the annotated area, or else one estimated from the box; and whether it was estimated."""
+    area = entry.get("area") or 0.0
+    if not isinstance(area, int | float) or not math.isfinite(area):
+        raise UserError(f"{where}: area: expected a number, found {area!r}")
+    return (float(area), False) if area > 0 else (AREA_OF_BOX * float(box[2] * box[3]), True)
+
+
+def _where(annotations: Path, number: int, entry: Any) -> str:
+    """Name an annotation for error messages: file, place and id."""
+    identity = f" (id {entry.get('id')})" if isinstance(entry, dict) else ""
+    return f"{annotations}: annotations[{number}]{identity}"
+
+
+def _identity(entry: Any, key: str, where: str) -> int | str:
+    value = _take(entry, key, where)
+    if not isinstance(value, int | str):
+        raise UserError(f"{where}: {key}: expected a number, found {value!r}")
+    return value
 
 
 def _take(entry: Any, key: str, where: str) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from tinypose import heatmap
 from tinypose.config import Config
 from tinypose.console import track
-from tinypose.data.coco import PeopleSet, Person, ground_truth
+from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections, load_people
 from tinypose.errors import UserError
 from tinypose.geometry import fit_box, invert, transform
 from tinypose.metrics.oks import coco_ap, oks_nms, rescore
@@ -33,6 +33,20 @@ def as_run(net: Any) -> Run:
             return net(paddle.to_tensor(images)).numpy()
 
     return run
+
+
+def people_to_evaluate(config: Config, skeleton: Skeleton) -> PeopleSet:
+    """Load `data.val`, with the boxes of `eval.boxes` if a detector's are given.
+
+    Raises:
+        UserError: `data.val` is not set, or one of the files cannot be used.
+    """
+    if config.data.val is None:
+        raise UserError("data.val: not set; give -o data.val.annotations=FILE -o data.val.images=FOLDER")
+    people = load_people(config.data.val.annotations, config.data.val.images, skeleton)
+    if config.eval.boxes is None:
+        return people
+    return load_detections(config.eval.boxes, people, config.eval.box_threshold)
 
 
 def evaluate(

@@ -16,6 +16,11 @@ from pycocotools.cocoeval import COCOeval
 METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 
 
+def formatted(metrics: dict[str, float | None]) -> list[str]:
+    """Return the values of `METRICS`, in that order, as tables show them."""
+    return ["-" if metrics[name] is None else f"{metrics[name]:.1f}" for name in METRICS]
+
+
 def oks(
     joints: ArrayLike, others: ArrayLike, area: ArrayLike, sigmas: ArrayLike, visible: ArrayLike | None = None
 ) -> np.ndarray:
