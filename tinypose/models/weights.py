@@ -1,0 +1,86 @@
+"""Bring weights into a network, or say exactly why they do not fit."""
+
+from pathlib import Path
+
+import numpy as np
+from paddle import nn
+
+from tinypose.errors import UserError
+from tinypose.models.pdparams import read_params, read_state, write_params
+from tinypose.models.zoo import locate
+
+__all__ = ["load_weights", "read_params", "read_state", "write_params"]
+
+HEAD = "final_conv."  # the only layer whose shape depends on the joints
+
+
+def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> list[str]:
+    """Fill `net` with weights: all of them, or none if they do not fit.
+
+    Args:
+        net: the network; parameters and buffers keep their dtype and place.
+        source: a `.pdparams` file, its URL, or a name of the zoo (see `tinypose.models.zoo`).
+        new_head: leave the last convolution as it is if its weights are missing or of another number
+            of joints, to fine-tune for another skeleton.
+
+    Returns:
+        The keys that were left as they are; none without `new_head`.
+
+    Raises:
+        UserError: the file cannot be had or read, or its keys or shapes differ; they are listed.
+    """
+    path = locate(source)
+    params = read_params(path)
+    own = net.state_dict()
+    left = []
+    if new_head:
+        left = [k for k in own if k.startswith(HEAD) and (k not in params or not _fits(params[k], own[k]))]
+        params = {key: value for key, value in params.items() if key not in left}
+    missing = [key for key in own if key not in params and key not in left]
+    unexpected = [key for key in params if key not in own]
+    misshaped = [key for key in params if key in own and not _fits(params[key], own[key])]
+    if missing or unexpected or misshaped:
+        shapes = [f"{k}: file {list(params[k].shape)}, network {list(own[k].shape)}" for k in misshaped]
+        lines = [f"{path}: these weights do not fit the network"]
+        lines += _listing("missing from the file", missing, len(own))
+        lines += _listing("unexpected in the file", unexpected, len(params))
+        lines += _listing("of another shape", shapes, len(own))
+        lines.append(_advice(params, own, misshaped, missing, unexpected))
+        raise UserError("\n".join(lines))
+    broken = [key for key, value in params.items() if not np.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{path}: holds values that are not finite: {', '.join(broken)}")
+    for key, value in params.items():
+        own[key].set_value(value.astype(_numpy_dtype(own[key])))
+    return left
+
+
+def _fits(value: np.ndarray, tensor) -> bool:
+    return list(value.shape) == list(tensor.shape)
+
+
+def _numpy_dtype(tensor) -> np.dtype:
+    return tensor.numpy().dtype
+
+
+def _listing(title: str, keys: list[str], total: int) -> list[str]:
+    """List keys; of a foreign model's hundreds a few will do."""
+    if not keys:
+        return []
+    shown = keys if len(keys) <= 50 else keys[:5]
+    rest = [] if len(shown) == len(keys) else [f"    and {len(keys) - len(shown)} more"]
+    return [f"  {title} ({len(keys)} of {total}):", *(f"    {key}" for key in shown), *rest]
+
+
+def _advice(params: dict, own: dict, misshaped: list[str], missing: list[str], unexpected: list[str]) -> str:
+    head = f"{HEAD}weight"
+    if not missing and not unexpected and misshaped and all(key.startswith(HEAD) for key in misshaped):
+        return (
+            f"They are for {params[head].shape[0]} joints, the config's skeleton has {own[head].shape[0]}: "
+            "choose the skeleton that they were trained for, or fine-tune them with a new head"
+        )
+    if any("_moment" in key or "_pow_acc_" in key for key in unexpected):
+        return "This is an optimiser's state, not weights: give the .pdparams file beside it"
+    if len(missing) + len(misshaped) > len(own) / 2:
+        return "They look like another model's: check `model` in the config"
+    return "They look like another variant of this model: check `model` in the config"

@@ -1,0 +1,262 @@
+"""The checkpoints that PaddleDetection publishes, and how to get them here.
+
+Addresses are those of its configs/keypoint/README.md, configs/keypoint/tiny_pose/README.md,
+configs/picodet/README.md and configs/picodet/legacy_model/README.md. It documents neither sizes nor
+checksums, so a download is checked against the size that the server announces.
+"""
+
+import difflib
+import fcntl
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from tinypose import console
+from tinypose.errors import UserError
+from tinypose.files import sha256
+
+ATTEMPTS = 3  # before a connection that keeps breaking is reported
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file to download; what is not known of it is None."""
+
+    url: str
+    size: int | None = None  # bytes
+    sha256: str | None = None
+
+
+_BUCKET = "https://bj.bcebos.com/v1/paddledet/models/keypoint"
+_MODELS = "https://paddledet.bj.bcebos.com/models"
+
+ZOO = {
+    # PP-TinyPose of 2021 (COCO AP 68.8 and 58.1) and of 2022 (68.3 and 58.4, better at sports).
+    "tinypose_256x192": Published(f"{_BUCKET}/tinypose_256x192.pdparams"),
+    "tinypose_128x96": Published(f"{_BUCKET}/tinypose_128x96.pdparams"),
+    "tinypose_256x192_enhance": Published(f"{_BUCKET}/tinypose_enhance/tinypose_256x192.pdparams"),
+    "tinypose_128x96_enhance": Published(f"{_BUCKET}/tinypose_enhance/tinypose_128x96.pdparams"),
+    # The person detectors that go with them, of the same years.
+    "picodet_s_192_pedestrian": Published(f"{_BUCKET}/picodet_s_192_pedestrian.pdparams"),
+    "picodet_s_320_pedestrian": Published(f"{_BUCKET}/picodet_s_320_pedestrian.pdparams"),
+    "picodet_s_192_lcnet_pedestrian": Published(
+        f"{_BUCKET}/tinypose_enhance/picodet_s_192_lcnet_pedestrian.pdparams"
+    ),
+    "picodet_s_320_lcnet_pedestrian": Published(
+        f"{_BUCKET}/tinypose_enhance/picodet_s_320_lcnet_pedestrian.pdparams"
+    ),
+    # Detectors of COCO's 80 classes.
+    "picodet_s_320_coco": Published(f"{_MODELS}/picodet_s_320_coco.pdparams"),
+    "picodet_s_416_coco": Published(f"{_MODELS}/picodet_s_416_coco.pdparams"),
+    "picodet_s_320_coco_lcnet": Published(f"{_MODELS}/picodet_s_320_coco_lcnet.pdparams"),
+    "picodet_s_416_coco_lcnet": Published(f"{_MODELS}/picodet_s_416_coco_lcnet.pdparams"),
+    # LiteHRNet.
+    "lite_hrnet_18_256x192": Published(f"{_BUCKET}/lite_hrnet_18_256x192_coco.pdparams"),
+    "lite_hrnet_18_384x288": Published(f"{_BUCKET}/lite_hrnet_18_384x288_coco.pdparams"),
+    "lite_hrnet_30_256x192": Published(f"{_BUCKET}/lite_hrnet_30_256x192_coco.pdparams"),
+    "lite_hrnet_30_384x288": Published(f"{_BUCKET}/lite_hrnet_30_384x288_coco.pdparams"),
+    "wider_naive_hrnet_18_256x192": Published(f"{_BUCKET}/wider_naive_hrnet_18_256x192_coco.pdparams"),
+    # HRNet: COCO, COCO with DARK, MPII. Of width 48 only the ImageNet backbone is published.
+    "hrnet_w32_256x192": Published(f"{_MODELS}/keypoint/hrnet_w32_256x192.pdparams"),
+    "hrnet_w32_384x288": Published(f"{_MODELS}/keypoint/hrnet_w32_384x288.pdparams"),
+    "dark_hrnet_w32_256x192": Published(f"{_MODELS}/keypoint/dark_hrnet_w32_256x192.pdparams"),
+    "dark_hrnet_w32_384x288": Published(f"{_MODELS}/keypoint/dark_hrnet_w32_384x288.pdparams"),
+    "hrnet_w32_256x256_mpii": Published(f"{_MODELS}/keypoint/hrnet_w32_256x256_mpii.pdparams"),
+    # HigherHRNet, bottom-up.
+    "higherhrnet_hrnet_w32_512": Published(f"{_MODELS}/keypoint/higherhrnet_hrnet_w32_512.pdparams"),
+    "higherhrnet_hrnet_w32_640": Published(f"{_MODELS}/keypoint/higherhrnet_hrnet_w32_640.pdparams"),
+    "higherhrnet_hrnet_w32_512_swahr": Published(
+        f"{_MODELS}/keypoint/higherhrnet_hrnet_w32_512_swahr.pdparams"
+    ),
+}
+
+
+class _Interrupted(Exception):
+    """The connection broke; what has come so far is kept."""
+
+
+def locate(source: str | Path) -> Path:
+    """Return where the file of `source` is: a local path, or a download of a URL or name of the zoo.
+
+    Raises:
+        UserError: there is no such file or name, or it cannot be downloaded.
+    """
+    if isinstance(source, str) and "://" in source:
+        return fetch(source)
+    if Path(source).is_file():
+        return Path(source)
+    if source in ZOO:
+        return fetch(str(source))
+    close = difflib.get_close_matches(str(source), ZOO, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else f"; the published ones are: {', '.join(ZOO)}"
+    raise UserError(f"{source}: no such file, nor a URL, nor the name of a published checkpoint{hint}")
+
+
+def fetch(name_or_url: str) -> Path:
+    """Download a file of the zoo, or of any address, unless it is in the cache.
+
+    A download that broke off goes on where it stopped. A file gets its name only when it is complete
+    and its size, and its checksum where one is known, are right.
+
+    Args:
+        name_or_url: a name in `ZOO`, or an http or https address.
+
+    Returns:
+        The file in the cache (see `cache_folder`).
+
+    Raises:
+        UserError: an unknown name or scheme, no connection, no such file on the server, or a file
+            of another size or checksum.
+    """
+    wanted = ZOO.get(name_or_url) or Published(name_or_url)
+    address = urlsplit(wanted.url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise UserError(f"{name_or_url}: expected an address that begins with http:// or https://")
+    name = re.sub(r"[^\w.-]", "_", Path(unquote(address.path)).name).lstrip(".") or "file"
+    target = cache_folder() / hashlib.sha256(wanted.url.encode()).hexdigest()[:12] / name
+    if target.is_file():
+        return target
+    try:
+        _fetch_into(target, wanted)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot write: {error.strerror}; set EDGE_POSE_CACHE to another folder"
+        ) from None
+    return target
+
+
+def cache_folder() -> Path:
+    """Return $EDGE_POSE_CACHE, or edge-pose under $XDG_CACHE_HOME, or under ~/.cache."""
+    if own := os.environ.get("EDGE_POSE_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-pose"
+
+
+def _fetch_into(target: Path, wanted: Published) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+    note = target.with_name(f"{target.name}.part.json")
+    with open(part, "ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # another process may be at it
+        if target.is_file():
+            part.unlink(missing_ok=True)
+            return
+        try:
+            _complete(wanted.url, file, note)
+        finally:
+            if not _size(file):
+                part.unlink()
+        note.unlink(missing_ok=True)
+        if not part.is_file():
+            raise UserError(f"{wanted.url}: the server gives an empty file")
+        _check(wanted, file, part)
+        part.replace(target)
+
+
+def _complete(url: str, file, note: Path) -> None:
+    """Download, and go on a few times if the connection breaks."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return _download(url, file, note)
+        except _Interrupted as error:
+            if attempt == ATTEMPTS - 1:
+                raise UserError(
+                    f"{url}: the connection broke: {error}. {_size(file)} bytes are kept: "
+                    "run the command again to go on from there"
+                ) from None
+    return None
+
+
+def _download(url: str, file, note: Path) -> None:
+    """Append to `file` what it lacks of `url`; `note` keeps which version of it is being fetched."""
+    version = _version(note)
+    start = _size(file) if version else 0
+    headers = {"Accept-Encoding": "identity"}  # so that sizes are those of the file
+    if start:
+        headers |= {"Range": f"bytes={start}-", "If-Range": version}
+    try:
+        with (
+            httpx.Client(follow_redirects=True, timeout=30) as client,
+            client.stream("GET", url, headers=headers) as response,
+        ):
+            _receive(url, response, start, file, note)
+    except httpx.ConnectError as error:
+        raise UserError(
+            f"{url}: cannot reach {urlsplit(url).hostname} ({error}). Check the network, or bring the file "
+            "here by other means and give its path"
+        ) from None
+    except httpx.HTTPError as error:
+        raise _Interrupted(str(error) or type(error).__name__) from None
+    except httpx.InvalidURL as error:
+        raise UserError(f"{url}: not an address: {error}") from None
+
+
+def _version(note: Path) -> str | None:
+    try:
+        return json.loads(note.read_text())["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _receive(url: str, response: httpx.Response, start: int, file, note: Path) -> None:
+    if url.startswith("https:") and response.url.scheme != "https":
+        raise UserError(f"{url}: leads to {response.url}, which is not encrypted; refused")
+    goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    if response.status_code == 416 or (response.status_code == 206 and not goes_on):
+        file.truncate(0)
+        note.unlink(missing_ok=True)
+        raise _Interrupted("the server does not go on where the download stopped")
+    if response.status_code not in (200, 206):
+        there = "not there" if response.status_code in (404, 410) else "the server does not give it"
+        raise UserError(f"{url}: {there} (HTTP {response.status_code} {response.reason_phrase})")
+    if response.status_code == 200:
+        start = 0
+        file.truncate(0)
+        version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+        weak = not version or version.startswith("W/")  # cannot tell one version from another
+        note.write_text(json.dumps({"version": None if weak else version}))
+    length = response.headers.get("Content-Length")
+    total = start + int(length) if length else None
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(
+        TextColumn("{task.description}"), *columns, console=console.err, transient=True
+    ) as progress:
+        task = progress.add_task(Path(urlsplit(url).path).name, total=total, completed=start)
+        for block in response.iter_bytes():
+            file.write(block)
+            progress.advance(task, len(block))
+    if total is not None and _size(file) != total:
+        raise _Interrupted(f"{_size(file)} of {total} bytes came")
+
+
+def _check(wanted: Published, file, part: Path) -> None:
+    """Remove the file and say why if it is not the one that was published."""
+    file.flush()
+    os.fsync(file.fileno())
+    found: list[str] = []
+    if wanted.size is not None and _size(file) != wanted.size:
+        found.append(f"{_size(file)} bytes, expected {wanted.size}")
+    elif wanted.sha256 is not None and (digest := sha256(part)) != wanted.sha256:
+        found.append(f"SHA-256 {digest}, expected {wanted.sha256}")
+    if found:
+        part.unlink()
+        raise UserError(f"{wanted.url}: not the published file: {'; '.join(found)}. It was removed")
+
+
+def _size(file) -> int:
+    file.flush()
+    return os.fstat(file.fileno()).st_size
