@@ -2,14 +2,17 @@
 
 import typer
 
-from tinypose.commands import config
+from tinypose.commands import config, synth
 from tinypose.commands.eval import evaluate
 from tinypose.console import command_line
 
 app = typer.Typer(
-    help="Human pose estimation for phones and ARM boards.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Human pose estimation for phones and ARM boards.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
 app.command(name="eval")(evaluate)
+app.command()(synth.synth)
 
 main = command_line(app)

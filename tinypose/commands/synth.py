@@ -1,0 +1,27 @@
+"""`tinypose synth`: draw a set of people to train and test on where there is no data."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinypose.console import out
+
+
+def synth(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A new or empty folder.", show_default=False)],
+    images: Annotated[int, typer.Option(help="How many pictures.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    width: Annotated[int, typer.Option(help="Of a picture, pixels.")] = 320,
+    height: Annotated[int, typer.Option(help="Of a picture, pixels.")] = 320,
+    fewest: Annotated[int, typer.Option(help="People a picture, at least.")] = 1,
+    most: Annotated[int, typer.Option(help="People a picture, at most.")] = 5,
+    workers: Annotated[int, typer.Option(help="Processes; 0: one a core.")] = 0,
+) -> None:
+    """Draw synthetic people in COCO's format: OUT/images and OUT/annotations.json."""
+    from tinypose.data.synthetic import draw_set
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    draw_set(folder, images, seed, (width, height), (fewest, most), workers or cores)
+    out.print(f"{images} pictures in {folder / 'images'}, annotations in {folder / 'annotations.json'}")

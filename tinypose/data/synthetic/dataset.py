@@ -1,0 +1,194 @@
+"""Write a synthetic set: pictures, annotations in COCO's format, and the recipe they came from."""
+
+import json
+import multiprocessing
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tinypose.console import track
+from tinypose.data.synthetic.person import JOINTS, MOST_PEOPLE
+from tinypose.data.synthetic.picture import VERSION, Picture, draw_picture
+from tinypose.errors import UserError
+from tinypose.files import read_json, write_json, write_text
+from tinypose.skeleton import load_skeleton
+
+CHUNK = 50  # pictures that are drawn, or drawn again after an interruption, together
+OURS = {"recipe.json", "partial", "images", "annotations.json"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a set depends on."""
+
+    version: int
+    seed: int
+    images: int
+    size: tuple[int, int]
+    people: tuple[int, int]
+
+
+def draw_set(
+    folder: str | Path,
+    images: int,
+    seed: int,
+    size: tuple[int, int] = (320, 320),
+    people: tuple[int, int] = (1, 5),
+    workers: int = 1,
+) -> None:
+    """Draw people with COCO's joints into `folder`, with `images/*.jpg` and `annotations.json`.
+
+    The same arguments give the same bytes with the same versions of OpenCV and NumPy. A picture depends on
+    the seed and its own number, not on how many there are. A run that was cut short goes on where it
+    stopped when called again with the same arguments; a finished one is left as it is.
+
+    In the annotations, a joint's visibility is 0 outside the picture, 1 where its own body, somebody or
+    something hides it, and 2 where it is seen. The box holds the person's whole silhouette inside the
+    picture, the area counts the pixels of it that are seen. Somebody almost wholly hidden has
+    `num_keypoints` 0, as such people have in COCO.
+
+    Args:
+        folder: where to; new, empty, or of an earlier call with the same arguments.
+        images: how many pictures.
+        seed: 0 or more.
+        size: width and height of each picture, pixels.
+        people: fewest and most people a picture.
+        workers: processes that draw.
+
+    Raises:
+        UserError: a value out of bounds, or a folder that holds something else.
+    """
+    folder = Path(folder)
+    recipe = Recipe(VERSION, seed, images, size, people)
+    _check(recipe, workers)
+    if _finished(folder, recipe):
+        return
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    write_json(folder / "recipe.json", asdict(recipe))
+    starts = range(0, images, CHUNK)
+    draw = partial(_draw_chunk, folder, recipe)
+    # A process that is spawned inherits no threads or locks of ours, which Paddle and OpenCV would trip over.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
+        for _ in track(pool.map(draw, starts) if pool else map(draw, starts), "drawing people", len(starts)):
+            pass
+    _write_annotations(folder, recipe)
+    shutil.rmtree(folder / "partial")
+
+
+def _check(recipe: Recipe, workers: int) -> None:
+    """Complain of the first value that is out of bounds."""
+    low, high = recipe.people
+    for name, value, least, most in (
+        ("images", recipe.images, 1, 10_000_000),
+        ("seed", recipe.seed, 0, 2**63 - 1),
+        ("width", recipe.size[0], 64, 4096),
+        ("height", recipe.size[1], 64, 4096),
+        ("fewest people", low, 1, MOST_PEOPLE),
+        ("most people", high, low, MOST_PEOPLE),
+        ("workers", workers, 1, 256),
+    ):
+        if not least <= value <= most:
+            raise UserError(f"{name}: expected {least} to {most}, found {value}")
+
+
+def _finished(folder: Path, recipe: Recipe) -> bool:
+    """Say whether the set is already there; complain if the folder holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; expected a new or empty folder")
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not found:
+        return False
+    if foreign := sorted(found - OURS):
+        raise UserError(f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new or empty folder")
+    if "recipe.json" not in found:
+        raise UserError(
+            f"{folder}: holds files but no recipe.json to say of what; name a new or empty folder"
+        )
+    there = read_json(folder / "recipe.json", "recipe of a synthetic set")
+    wanted = json.loads(json.dumps(asdict(recipe)))
+    if there != wanted:
+        raise UserError(f"{folder}: holds a set drawn as {there}, not as {wanted}; name a new folder")
+    drawn = all((folder / "images" / file_name(index)).is_file() for index in range(recipe.images))
+    return drawn and "annotations.json" in found and "partial" not in found
+
+
+def file_name(index: int) -> str:
+    """Return the name of a picture's file; `index` starts at 0 and COCO's ids at 1."""
+    return f"{index + 1:012d}.jpg"
+
+
+def _draw_chunk(folder: Path, recipe: Recipe, start: int) -> None:
+    """Draw some pictures and, when all of them are on disk, note what is on them."""
+    note = folder / "partial" / f"{start:08d}.json"
+    indices = range(start, min(start + CHUNK, recipe.images))
+    if note.is_file() and all((folder / "images" / file_name(index)).is_file() for index in indices):
+        return
+    annotations = []
+    for index in indices:
+        picture = draw_picture(recipe.seed, index, recipe.size, recipe.people)
+        # Not worth a wait for the disk each: one that was cut short is drawn again, its chunk having no note.
+        (folder / "images" / file_name(index)).write_bytes(_jpeg(picture.image, recipe.seed, index))
+        annotations += _annotations(picture, index)
+    write_json(note, annotations)
+
+
+def _jpeg(image: np.ndarray, seed: int, index: int) -> bytes:
+    quality = np.random.default_rng([VERSION, seed, index]).integers(45, 96)
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, int(quality)]
+    )
+    if not done:
+        raise RuntimeError("OpenCV could not encode a JPEG")
+    return data.tobytes()
+
+
+def _annotations(picture: Picture, index: int) -> list[dict]:
+    """Return COCO's annotations of one picture."""
+    return [
+        {
+            "id": (index + 1) * 100 + number,
+            "image_id": index + 1,
+            "category_id": 1,
+            "iscrowd": 0,
+            "bbox": list(person.box),
+            "area": person.area,
+            "num_keypoints": int(np.count_nonzero(person.joints[:, 2])),
+            "keypoints": [value for x, y, v in person.joints for value in (round(x, 2), round(y, 2), int(v))],
+        }
+        for number, person in enumerate(picture.people, start=1)
+    ]
+
+
+def _write_annotations(folder: Path, recipe: Recipe) -> None:
+    """Join the notes of all chunks into one file, which is the last to be written."""
+    annotations = []
+    for start in range(0, recipe.images, CHUNK):
+        annotations += read_json(folder / "partial" / f"{start:08d}.json")
+    width, height = recipe.size
+    limbs = [[i + 1, j + 1] for i, j in load_skeleton("coco17").limb_indices]
+    whole = {
+        "info": {"description": "synthetic people", **asdict(recipe)},
+        "licenses": [],
+        "images": [
+            {"id": index + 1, "file_name": file_name(index), "width": width, "height": height}
+            for index in range(recipe.images)
+        ],
+        "annotations": annotations,
+        "categories": [
+            {
+                "id": 1,
+                "name": "person",
+                "supercategory": "person",
+                "keypoints": list(JOINTS),
+                "skeleton": limbs,
+            }
+        ],
+    }
+    write_text(folder / "annotations.json", json.dumps(whole) + "\n")
