@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
-#if defined(__ARM_NEON) && !defined(POSE_NO_NEON)
+#if defined(__ARM_NEON)
 #include <arm_neon.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace pose {
@@ -16,10 +17,9 @@ namespace {
 constexpr int kSumBits = 10, kBits = 5, kOne = 1 << kBits;
 constexpr int kRounding = 1 << (kSumBits - kBits - 1);
 
-int64_t Fixed(double value) {
-  const double scaled = value * (1 << kSumBits);
-  const double limit = std::numeric_limits<int>::max();
-  return std::lrint(std::min(limit, std::max(-limit, scaled)));  // half to even, as OpenCV rounds
+int Fixed(double value) {
+  const double limit = 1 << 19;  // pixels: beyond any picture, and the sum of two still fits
+  return std::lrint(std::min(limit, std::max(-limit, value)) * (1 << kSumBits));  // half to even, as OpenCV
 }
 
 // Where a crop pixel lies in the picture: the pixel to its upper left, and how far beyond in 1/32.
@@ -27,22 +27,20 @@ struct Position {
   int x, y, right, down;
 };
 
-Position At(int64_t x, int64_t y) {
-  constexpr int64_t kFar = 1 << 20;  // beyond any picture, and x + 1 cannot overflow
-  const int64_t fx = x >> (kSumBits - kBits), fy = y >> (kSumBits - kBits);
-  return {static_cast<int>(std::min(kFar, std::max(-kFar, fx >> kBits))),
-          static_cast<int>(std::min(kFar, std::max(-kFar, fy >> kBits))),
-          static_cast<int>(fx & (kOne - 1)), static_cast<int>(fy & (kOne - 1))};
-}
+// The positions of one row of the crop.
+struct Row {
+  int start_x, start_y;
+  const int *across_x, *across_y;
 
-int Channel(const Image& image, int x, int y, int channel) {
-  if (x < 0 || y < 0 || x >= image.width || y >= image.height) return 0;
-  return image.data[static_cast<int64_t>(y) * image.stride + x * image.pixel_bytes + channel];
-}
+  Position operator[](int x) const {
+    const int fx = (start_x + across_x[x]) >> (kSumBits - kBits);
+    const int fy = (start_y + across_y[x]) >> (kSumBits - kBits);
+    return {fx >> kBits, fy >> kBits, fx & (kOne - 1), fy & (kOne - 1)};
+  }
+};
 
-int Mix(int a, int b, int c, int d, int right, int down) {
-  const int top = a * (kOne - right) + b * right, bottom = c * (kOne - right) + d * right;
-  return (top * (kOne - down) + bottom * down + kOne * kOne / 2) >> (2 * kBits);
+const uint8_t* Address(const Image& image, int x, int y) {
+  return image.data + static_cast<int64_t>(y) * image.stride + x * image.pixel_bytes;
 }
 
 // The value of each byte in each channel after normalisation.
@@ -55,34 +53,132 @@ struct Table {
   }
 };
 
-void Pixel(const Image& image, const Table& table, const Position& at, int64_t plane, float* output) {
-  for (int c = 0; c < 3; ++c) {
-    const int value = Mix(Channel(image, at.x, at.y, c), Channel(image, at.x + 1, at.y, c),
-                          Channel(image, at.x, at.y + 1, c), Channel(image, at.x + 1, at.y + 1, c), at.right,
-                          at.down);
-    output[c * plane] = table.value[c][value];
+// One pixel anywhere, black outside the picture.
+void OnePixel(const Image& image, const Table& table, const Position& at, int plane, float* output) {
+  static const uint8_t kBlack[4] = {};
+  if (at.x < -1 || at.y < -1 || at.x >= image.width || at.y >= image.height) {
+    for (int i = 0; i < 3; ++i) output[i * plane] = table.value[i][0];
+    return;
+  }
+  const auto pixel = [&](int x, int y) {
+    return x < 0 || y < 0 || x >= image.width || y >= image.height ? kBlack : Address(image, x, y);
+  };
+  const uint8_t *a = pixel(at.x, at.y), *b = pixel(at.x + 1, at.y);
+  const uint8_t *c = pixel(at.x, at.y + 1), *d = pixel(at.x + 1, at.y + 1);
+  for (int i = 0; i < 3; ++i) {
+    const int top = a[i] * (kOne - at.right) + b[i] * at.right;
+    const int bottom = c[i] * (kOne - at.right) + d[i] * at.right;
+    const int value = (top * (kOne - at.down) + bottom * at.down + kOne * kOne / 2) >> (2 * kBits);
+    output[i * plane] = table.value[i][value];
   }
 }
 
-#if defined(__ARM_NEON) && !defined(POSE_NO_NEON)
+// What one multiplication and one addition a value need for the same, to the last bit but one.
+struct Factors {
+  float scale[4] = {}, offset[4] = {};
 
-// One pixel's three channels in the first lanes: value * scale + offset.
-float32x4_t PixelNeon(const Image& image, const Position& at, float32x4_t scale, float32x4_t offset) {
-  const uint8_t* p = image.data + static_cast<int64_t>(at.y) * image.stride + at.x * image.pixel_bytes;
+  explicit Factors(const Normalisation& n) {
+    for (int c = 0; c < 3; ++c) {
+      scale[c] = 1 / (255.0f * n.std[c]);
+      offset[c] = -n.mean[c] / n.std[c];
+    }
+  }
+};
+
+// Four pixels at once, where the processor can. `Inner` takes a position whose four neighbours, and whatever
+// else is read with them, lie in the picture. A vector holds one pixel's channels, so the result of four is
+// transposed on its way to the planes.
+#if defined(__ARM_NEON) && !defined(POSE_PLAIN)
+
+constexpr bool kFourAtOnce = true;
+
+template <int kStep>
+float32x4_t Inner(const Image& image, const Position& at, const Factors& factors) {
+  const uint8_t* p = Address(image, at.x, at.y);
   const uint8x8_t top = vld1_u8(p), bottom = vld1_u8(p + image.stride);
   const uint8x8_t left_weight = vdup_n_u8(kOne - at.right), right_weight = vdup_n_u8(at.right);
-  // The channels of the right neighbour are moved into the lanes of the left one's.
-  const bool packed = image.pixel_bytes == 3;
-  const uint8x8_t top_right = packed ? vext_u8(top, top, 3) : vext_u8(top, top, 4);
-  const uint8x8_t bottom_right = packed ? vext_u8(bottom, bottom, 3) : vext_u8(bottom, bottom, 4);
-  const uint16x8_t upper = vmlal_u8(vmull_u8(top, left_weight), top_right, right_weight);
-  const uint16x8_t lower = vmlal_u8(vmull_u8(bottom, left_weight), bottom_right, right_weight);
+  const uint16x8_t upper = vmlal_u8(vmull_u8(top, left_weight), vext_u8(top, top, kStep), right_weight);
+  const uint16x8_t lower = vmlal_u8(vmull_u8(bottom, left_weight), vext_u8(bottom, bottom, kStep), right_weight);
   uint32x4_t sum = vmull_n_u16(vget_low_u16(upper), kOne - at.down);
   sum = vmlal_n_u16(sum, vget_low_u16(lower), at.down);
-  return vmlaq_f32(offset, vcvtq_f32_u32(vrshrq_n_u32(sum, 2 * kBits)), scale);
+  const float32x4_t value = vcvtq_f32_u32(vrshrq_n_u32(sum, 2 * kBits));
+  return vmlaq_f32(vld1q_f32(factors.offset), value, vld1q_f32(factors.scale));
 }
 
+template <int kStep>
+void FourPixels(const Image& image, const Position* at, const Factors& factors, int plane, float* output) {
+  const float32x4x2_t even = vzipq_f32(Inner<kStep>(image, at[0], factors), Inner<kStep>(image, at[2], factors));
+  const float32x4x2_t odd = vzipq_f32(Inner<kStep>(image, at[1], factors), Inner<kStep>(image, at[3], factors));
+  const float32x4x2_t first = vzipq_f32(even.val[0], odd.val[0]);
+  vst1q_f32(output, first.val[0]);
+  vst1q_f32(output + plane, first.val[1]);
+  vst1q_f32(output + 2 * plane, vzipq_f32(even.val[1], odd.val[1]).val[0]);
+}
+
+#elif defined(__SSE2__) && !defined(POSE_PLAIN)
+
+constexpr bool kFourAtOnce = true;
+
+__m128i Weights(int second) { return _mm_set1_epi32((kOne - second) | second << 16); }
+
+template <int kStep>
+__m128i Across(const uint8_t* p, __m128i weights) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  const __m128i pairs = _mm_unpacklo_epi8(bytes, _mm_srli_si128(bytes, kStep));
+  return _mm_madd_epi16(_mm_unpacklo_epi8(pairs, _mm_setzero_si128()), weights);
+}
+
+template <int kStep>
+__m128 Inner(const Image& image, const Position& at, const Factors& factors) {
+  const uint8_t* p = Address(image, at.x, at.y);
+  const __m128i weights = Weights(at.right);
+  const __m128i rows = _mm_packs_epi32(Across<kStep>(p, weights), Across<kStep>(p + image.stride, weights));
+  const __m128i pairs = _mm_unpacklo_epi16(rows, _mm_srli_si128(rows, 8));
+  const __m128i sum = _mm_add_epi32(_mm_madd_epi16(pairs, Weights(at.down)), _mm_set1_epi32(kOne * kOne / 2));
+  const __m128 value = _mm_cvtepi32_ps(_mm_srli_epi32(sum, 2 * kBits));
+  return _mm_add_ps(_mm_mul_ps(value, _mm_loadu_ps(factors.scale)), _mm_loadu_ps(factors.offset));
+}
+
+template <int kStep>
+void FourPixels(const Image& image, const Position* at, const Factors& factors, int plane, float* output) {
+  __m128 a = Inner<kStep>(image, at[0], factors), b = Inner<kStep>(image, at[1], factors);
+  __m128 c = Inner<kStep>(image, at[2], factors), d = Inner<kStep>(image, at[3], factors);
+  _MM_TRANSPOSE4_PS(a, b, c, d);
+  _mm_storeu_ps(output, a);
+  _mm_storeu_ps(output + plane, b);
+  _mm_storeu_ps(output + 2 * plane, c);
+}
+
+#else
+
+constexpr bool kFourAtOnce = false;
+
+template <int kStep>
+void FourPixels(const Image&, const Position*, const Factors&, int, float*) {}
+
 #endif
+
+// Fills one row of the three planes.
+template <int kStep>
+void Line(const Image& image, const Row& row, int width, const Table& table, const Factors& factors, int plane,
+          float* output) {
+  // Eight bytes are read at once, which is two beyond the right neighbour if pixels have three.
+  const unsigned inner_width = std::max(0, image.width - (kStep == 3 ? 2 : 1));
+  const unsigned inner_height = std::max(0, image.height - 1);
+  const auto inside = [&](const Position& at) {
+    return static_cast<unsigned>(at.x) < inner_width && static_cast<unsigned>(at.y) < inner_height;
+  };
+  int x = 0;
+  for (; kFourAtOnce && x + 4 <= width; x += 4) {
+    const Position at[4] = {row[x], row[x + 1], row[x + 2], row[x + 3]};
+    if (inside(at[0]) && inside(at[1]) && inside(at[2]) && inside(at[3])) {
+      FourPixels<kStep>(image, at, factors, plane, output + x);
+    } else {
+      for (int i = 0; i < 4; ++i) OnePixel(image, table, at[i], plane, output + x + i);
+    }
+  }
+  for (; x < width; ++x) OnePixel(image, table, row[x], plane, output + x);
+}
 
 }  // namespace
 
@@ -91,66 +187,17 @@ void CropNormalise(const Image& image, const Affine& image_to_crop, int width, i
   const Affine back = Invert(image_to_crop);
   const double* m = back.m;
   const Table table(normalisation);
-  const int64_t plane = static_cast<int64_t>(width) * height;
-  std::vector<int64_t> across_x(width), across_y(width);
+  const Factors factors(normalisation);
+  std::vector<int> across_x(width), across_y(width);
   for (int x = 0; x < width; ++x) {
     across_x[x] = Fixed(m[0] * x);
     across_y[x] = Fixed(m[3] * x);
   }
-#if defined(__ARM_NEON) && !defined(POSE_NO_NEON)
-  float scales[4] = {}, offsets[4] = {};
-  for (int c = 0; c < 3; ++c) {
-    scales[c] = 1 / (255.0f * normalisation.std[c]);
-    offsets[c] = -normalisation.mean[c] / normalisation.std[c];
-  }
-  const float32x4_t scale = vld1q_f32(scales), offset = vld1q_f32(offsets);
-  // Eight bytes are read at once: from three-byte pixels that is two bytes beyond the right neighbour.
-  const unsigned inner_width = std::max(0, image.width - (image.pixel_bytes == 3 ? 2 : 1));
-#else
-  const unsigned inner_width = std::max(0, image.width - 1);
-#endif
-  const unsigned inner_height = std::max(0, image.height - 1);
-  const auto inside = [&](const Position& at) {
-    return static_cast<unsigned>(at.x) < inner_width && static_cast<unsigned>(at.y) < inner_height;
-  };
-
+  const auto line = image.pixel_bytes == 3 ? Line<3> : Line<4>;
   for (int y = 0; y < height; ++y) {
-    const int64_t start_x = Fixed(m[1] * y + m[2]) + kRounding, start_y = Fixed(m[4] * y + m[5]) + kRounding;
-    float* row = output + static_cast<int64_t>(y) * width;
-    int x = 0;
-#if defined(__ARM_NEON) && !defined(POSE_NO_NEON)
-    for (; x + 4 <= width; x += 4) {
-      Position at[4];
-      bool all_inside = true;
-      for (int i = 0; i < 4; ++i) {
-        at[i] = At(start_x + across_x[x + i], start_y + across_y[x + i]);
-        all_inside = all_inside && inside(at[i]);
-      }
-      if (!all_inside) {
-        for (int i = 0; i < 4; ++i) Pixel(image, table, at[i], plane, row + x + i);
-        continue;
-      }
-      const float32x4x2_t even = vzipq_f32(PixelNeon(image, at[0], scale, offset), PixelNeon(image, at[2], scale, offset));
-      const float32x4x2_t odd = vzipq_f32(PixelNeon(image, at[1], scale, offset), PixelNeon(image, at[3], scale, offset));
-      const float32x4x2_t first = vzipq_f32(even.val[0], odd.val[0]), last = vzipq_f32(even.val[1], odd.val[1]);
-      vst1q_f32(row + x, first.val[0]);
-      vst1q_f32(row + plane + x, first.val[1]);
-      vst1q_f32(row + 2 * plane + x, last.val[0]);
-    }
-#endif
-    for (; x < width; ++x) {
-      const Position at = At(start_x + across_x[x], start_y + across_y[x]);
-      if (!inside(at)) {
-        Pixel(image, table, at, plane, row + x);
-        continue;
-      }
-      const uint8_t* top = image.data + static_cast<int64_t>(at.y) * image.stride + at.x * image.pixel_bytes;
-      const uint8_t* bottom = top + image.stride;
-      const int right = image.pixel_bytes;
-      for (int c = 0; c < 3; ++c)
-        row[c * plane + x] =
-            table.value[c][Mix(top[c], top[right + c], bottom[c], bottom[right + c], at.right, at.down)];
-    }
+    const int start_x = Fixed(m[1] * y + m[2]) + kRounding, start_y = Fixed(m[4] * y + m[5]) + kRounding;
+    line(image, {start_x, start_y, across_x.data(), across_y.data()}, width, table, factors, width * height,
+         output + y * width);
   }
 }
 

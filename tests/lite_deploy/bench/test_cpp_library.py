@@ -1,6 +1,10 @@
 """The C++ pre- and postprocessing against Python's, on this machine, under sanitizers and as ARM code."""
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -140,3 +144,16 @@ def test_warm_up_ends_where_python_says(pose_check):
     found = [line == "1" for line in pose_check([f"warm {hexed(runs)}" for runs in series])]
     assert found == [stats.is_warm(runs) for runs in series]
     assert 5 < sum(found) < 55
+
+
+def test_faster_than_opencv(native_build):
+    """The claim of benchmarks/preprocess.py: at least level with OpenCV's path, one thread."""
+    benchmark = Path(__file__).resolve().parents[3] / "benchmarks" / "preprocess.py"
+    command = [sys.executable, benchmark, "--library", native_build / "libpose_prepost_c.so"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"│ (\d+x\d+) +│ +(\S.*?) │ +(\d+) │", done.stdout)
+    medians = {(size, way): int(median) for size, way, median in rows}
+    for size in ("256x192", "128x96"):
+        fastest = medians[size, "OpenCV, warpAffine + split + LUT"]
+        assert medians[size, "C++ in one pass"] <= fastest < medians[size, "OpenCV and numpy"]
