@@ -1,69 +1,99 @@
-"""The C++ side, built once a session for each kind of processor."""
+"""Small graphs with random weights, made by hand."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
+import numpy as np
 import pytest
 
-CPP = Path(__file__).resolve().parents[2] / "lite_deploy" / "cpp"
-CROSS = "aarch64-linux-gnu-g++"
-EMULATOR = "qemu-aarch64-static"
+from compress.graph.ir import Graph, Node
+from compress.graph.shapes import infer_shapes
+from lite_deploy.scales import ConvScale
 
 
-def need(*programs: str) -> None:
-    """Skip the test unless all of these programs are installed."""
-    if missing := [each for each in programs if shutil.which(each) is None]:
-        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
+def conv(name: str, x: str, y: str, inputs: int, outputs: int, kernel: int, rng, **attrs) -> Node:
+    """Make a convolution that keeps the size of the picture unless a stride is given."""
+    groups = attrs.pop("groups", 1)
+    weight = rng.standard_normal((outputs, inputs // groups, kernel, kernel)).astype(np.float32)
+    params = {"weight": weight / np.float32(np.sqrt(weight[0].size))}
+    if attrs.pop("bias", True):
+        params["bias"] = rng.standard_normal(outputs).astype(np.float32)
+    defaults = {"stride": [1, 1], "padding": [kernel // 2] * 2, "dilation": [1, 1], "relu": False}
+    return Node("conv2d", name, [x], [y], defaults | attrs | {"groups": groups}, params)
 
 
-def build(folder: Path, *options: str) -> Path:
-    """Build the C++ side with CMake in `folder`; a failure shows the compiler's words."""
-    for command in (["cmake", "-S", CPP, "-B", folder, *options], ["cmake", "--build", folder, "-j", "2"]):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return folder
+def finish(nodes: list[Node], outputs: list[str], shape: tuple[int, ...]) -> Graph:
+    """Note the shapes."""
+    graph = Graph("x", outputs, nodes, {})
+    graph.shapes = infer_shapes(graph, shape)
+    return graph
 
 
-@pytest.fixture(scope="session")
-def native_build(tmp_path_factory) -> Path:
-    """The build folder for this machine."""
-    need("cmake", "g++")
-    return build(tmp_path_factory.mktemp("native"))
+@pytest.fixture
+def every_kind() -> Graph:
+    """A graph in which each kind of node stands, for pictures of 32 x 24."""
+    rng = np.random.default_rng(0)
+    affine = {"scale": rng.uniform(0.5, 2, 8), "bias": rng.standard_normal(8)}
+    norm = affine | {"mean": rng.standard_normal(8), "variance": rng.uniform(0.5, 2, 8)}
+    affine, norm = ({k: v.astype(np.float32) for k, v in each.items()} for each in (affine, norm))
+    transposed = {"weight": rng.standard_normal((8, 4, 4, 4)).astype(np.float32) / 8}
+    transposed["bias"] = rng.standard_normal(8).astype(np.float32)
+    two = {"stride": [2, 2], "padding": [1, 1]}
+    nodes = [
+        conv("stem", "x", "a", 3, 8, 3, rng, stride=[2, 2], relu=True),
+        conv("depthwise", "a", "b", 8, 8, 3, rng, groups=8, bias=False),
+        Node("batch_norm", "norm", ["b"], ["c"], {"epsilon": 1e-5}, norm),
+        Node("relu", "relu", ["c"], ["d"]),
+        Node("scale", "affine", ["d"], ["e"], {}, affine),
+        Node("split", "halves", ["e"], ["f", "g"], {"sections": [2, 6]}),
+        Node("hard_swish", "swish", ["f"], ["h"]),
+        Node("hard_sigmoid", "hard", ["g"], ["i"], {"slope": 0.2, "offset": 0.5}),
+        Node("concat", "join", ["h", "i"], ["j"]),
+        Node("shuffle", "shuffle", ["j"], ["k"], {"groups": 2}),
+        Node("permute", "permute", ["k"], ["l"], {"order": [3, 1, 4, 0, 5, 7, 2, 6]}),
+        Node("average_pool", "squeeze", ["l"], ["m"], {"size": [1, 1]}),
+        Node("sigmoid", "gate", ["m"], ["n"]),
+        Node("multiply", "weigh", ["l", "n"], ["o"]),
+        Node("average_pool", "even", ["o"], ["p"], {"size": [4, 3]}),
+        Node("resize_nearest", "nearest", ["p"], ["q"], {"size": [16, 12]}),
+        Node("add", "residual", ["q", "a"], ["r"], {"relu": True}),
+        Node("average_pool", "uneven", ["r"], ["s"], {"size": [5, 5]}),
+        Node("resize_bilinear", "bilinear", ["s"], ["t"], {"size": [16, 12], "align_corners": False}),
+        Node("resize_bilinear", "aligned", ["s"], ["u"], {"size": [16, 12], "align_corners": True}),
+        Node("add", "sum", ["t", "u"], ["v"]),
+        Node("max_pool", "max", ["v"], ["w"], two | {"kernel": [3, 3]}),
+        Node(
+            "conv2d_transpose", "up", ["w"], ["y"], two | {"output_padding": [0, 0], "groups": 2}, transposed
+        ),
+        conv("dilated", "y", "z", 8, 4, 3, rng, groups=4, padding=[2, 2], dilation=[2, 2]),
+    ]
+    return finish(nodes, ["z"], (1, 3, 32, 24))
 
 
-@pytest.fixture(scope="session")
-def arm_build(tmp_path_factory) -> Path:
-    """The build folder for 64-bit ARM Linux, static so that the emulator needs no ARM libraries."""
-    need("cmake", CROSS, EMULATOR)
-    toolchain = f"-DCMAKE_TOOLCHAIN_FILE={CPP}/aarch64-linux-gnu.cmake"
-    return build(tmp_path_factory.mktemp("arm"), toolchain, "-DCMAKE_EXE_LINKER_FLAGS=-static")
+@pytest.fixture
+def int8_graph() -> Graph:
+    """Convolutions one after another, two that read one tensor, a sum and a concatenation."""
+    rng = np.random.default_rng(1)
+    nodes = [
+        conv("stem", "x", "a", 3, 8, 3, rng, stride=[2, 2], relu=True),
+        conv("dw", "a", "b", 8, 8, 3, rng, groups=8),
+        conv("pw", "b", "c", 8, 8, 1, rng, relu=True),
+        Node("add", "sum", ["c", "a"], ["d"]),
+        conv("left", "d", "e", 8, 8, 3, rng, groups=8),
+        conv("right", "d", "f", 8, 4, 1, rng),
+        conv("float", "e", "g", 8, 4, 1, rng),
+        Node("concat", "join", ["f", "g"], ["h"]),
+        conv("head", "h", "i", 8, 5, 1, rng),
+    ]
+    return finish(nodes, ["i"], (1, 3, 32, 24))
 
 
-@pytest.fixture(scope="session")
-def sanitized_build(tmp_path_factory) -> Path:
-    """The build folder for this machine with the address and undefined-behaviour sanitizers."""
-    need("cmake", "g++")
-    return build(tmp_path_factory.mktemp("sanitized"), "-DPOSE_SANITIZE=ON")
+@pytest.fixture
+def int8_scales(int8_graph) -> dict[str, ConvScale]:
+    """Ranges for all its convolutions but `float`."""
+    inputs = {"stem": 3.0, "dw": 4.0, "pw": 5.0, "left": 6.0, "right": 6.0, "head": 7.0}
+    weights = {node.name: np.abs(node.params["weight"]) for node in int8_graph.convolutions()}
+    return {name: ConvScale(limit, weights[name].max(axis=(1, 2, 3))) for name, limit in inputs.items()}
 
 
-@pytest.fixture(params=["native", "arm", "sanitized"])
-def pose_check(request):
-    """A function that feeds lines to the pose_check program of each build and returns what it prints."""
-    folder = request.getfixturevalue(f"{request.param}_build")
-    emulator = [EMULATOR] if request.param == "arm" else []
-
-    def run(lines: list[str]) -> list[str]:
-        done = subprocess.run(
-            [*emulator, folder / "pose_check"],
-            input="\n".join(lines) + "\n",
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # it needs ptrace, which containers forbid
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        return done.stdout.splitlines()
-
-    return run
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """float32 [2, 3, 32, 24]."""
+    return np.random.default_rng(2).standard_normal((2, 3, 32, 24)).astype(np.float32)
