@@ -4,6 +4,7 @@ import typer
 
 from tinypose.commands import config, synth
 from tinypose.commands.eval import evaluate
+from tinypose.commands.info import info
 from tinypose.console import command_line
 
 app = typer.Typer(
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 app.add_typer(config.app, name="config")
 app.command(name="eval")(evaluate)
+app.command()(info)
 app.command()(synth.synth)
 
 main = command_line(app)

@@ -13,7 +13,8 @@ from tinypose.errors import UserError
 
 Item = TypeVar("Item")
 
-out = Console(highlight=False, soft_wrap=True)
+# Into a file or a pipe tables go whole; rich would cut them to 80 characters.
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 

@@ -23,6 +23,15 @@ class HRNet(nn.Layer):
         width: channels of the finest branch; each coarser one has twice as many.
     """
 
+    # What the paper calls the parts; a stage's number is how many branches it has.
+    stages = {
+        "stem": ["conv_layer1_1", "conv_layer1_2"],
+        "stage1": ["la1"],
+        "stage2": ["tr1", "st2"],
+        "stage3": ["tr2", "st3"],
+        "stage4": ["tr3", "st4"],
+    }
+
     def __init__(self, width: int):
         super().__init__()
         self.channels = width

@@ -39,6 +39,15 @@ VARIANTS = {
 class LiteHRNet(nn.Layer):
     """The network up to the feature map of the finest branch."""
 
+    # What the paper calls the parts; a stage's number is how many branches it has.
+    stages = {
+        "stem": ["stem"],
+        "stage2": ["transition0", "stage0"],
+        "stage3": ["transition1", "stage1"],
+        "stage4": ["transition2", "stage2"],
+        "head": ["head_layer"],
+    }
+
     def __init__(self, variant: str):
         super().__init__()
         config = VARIANTS[variant]

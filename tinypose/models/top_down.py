@@ -25,3 +25,11 @@ class TopDownNet(nn.Layer):
         Height and width are multiples of 32; images are RGB, normalised as the config says.
         """
         return self.final_conv(self.backbone(image))
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """Return the names of the layers that make each stage: stem, stage2 to stage4, head."""
+        stages = {
+            name: [f"backbone.{layer}" for layer in layers] for name, layers in self.backbone.stages.items()
+        }
+        return stages | {"head": [*stages.get("head", []), "final_conv"]}
