@@ -1,63 +1,34 @@
-"""The ranges of quantised convolutions, and what they must satisfy to run in INT8."""
+"""Where the ranges are defined: `compress.quant.scales`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from compress.quant.scales import ConvScale, check_scales, quantise_weight
 
-import numpy as np
-
-from compress.graph.ir import Graph
-from tinypose.errors import UserError
+__all__ = ["ConvScale", "check_scales", "quantise_weight"]
 
 
-@dataclass(frozen=True)
-class ConvScale:
-    """Ranges of one convolution, both symmetric: the value that INT8's 127 stands for.
+def read_quantised(folder: str | Path) -> tuple[Graph, dict[str, ConvScale], tuple[str, ...]]:
+    """Read what `compress quant` wrote: the network, its ranges, and the convolutions left in FP32.
 
-    Attributes:
-        input: of the input tensor, above 0.
-        weight: float32 [O], of the weights that make each output channel, above 0.
+    Args:
+        folder: with `graph.npz` and `quant.json`: {"scales": {name: {"input": number, "weight": [numbers]}},
+            "kept_fp32": [names]}. Ranges are greatest absolute values.
+
+    Raises:
+        UserError: a file is missing or malformed, or the ranges do not fit the network.
     """
-
-    input: float
-    weight: np.ndarray
-
-
-def quantise_weight(weight: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return int8 [O, I, kH, kW], `weight` in units of its channel's limit / 127, clipped to -127..127.
-
-    Rounds half away from zero, as Paddle-Lite's optimiser does.
-    """
-    steps = (limits / np.float32(127)).reshape(-1, *[1] * (weight.ndim - 1))
-    scaled = weight / steps
-    rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
-    return np.clip(rounded, -127, 127).astype(np.int8)
-
-
-def check_scales(graph: Graph, scales: Mapping[str, ConvScale]) -> None:
-    """Raise UserError unless every range belongs to a convolution of the graph and can be used."""
-    nodes = {node.name: node for node in graph.nodes}
-    ranges: dict[str, tuple[float, str]] = {}
-    for name, scale in scales.items():
-        node = nodes.get(name)
-        if node is None:
-            raise UserError(f"ranges: the network has no convolution '{name}'; quantise this network again")
-        if node.kind != "conv2d":
-            raise UserError(f"ranges: '{name}' is a {node.kind}; only conv2d runs in INT8, leave it in FP32")
-        count = node.params["weight"].shape[0]
-        if scale.weight.shape != (count,) or scale.weight.dtype != np.float32:
-            raise UserError(
-                f"ranges: '{name}': expected {count} float32 weight ranges, one an output channel, "
-                f"found {scale.weight.dtype} {list(scale.weight.shape)}"
-            )
-        if not (np.isfinite(scale.input) and scale.input > 0) or not (
-            np.all(np.isfinite(scale.weight)) and np.all(scale.weight > 0)
-        ):
-            raise UserError(f"ranges: '{name}': every range must be finite and above 0")
-        tensor = node.inputs[0]
-        other, first = ranges.setdefault(tensor, (scale.input, name))
-        if other != scale.input:
-            # Paddle-Lite writes a tensor as INT8 once, with the range of its first reader.
-            raise UserError(
-                f"ranges: '{first}' and '{name}' read the same tensor with ranges {other:g} and "
-                f"{scale.input:g}; give both one range"
-            )
+    path = Path(folder) / "quant.json"
+    content = read_json(path, "quantisation; expected a folder that `compress quant` made")
+    graph = load(Path(folder) / "graph.npz")
+    try:
+        scales = {
+            name: ConvScale(float(scale["input"]), np.asarray(scale["weight"], np.float32))
+            for name, scale in content["scales"].items()
+        }
+        kept = [str(name) for name in content.get("kept_fp32", [])]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: malformed: {error!r}; quantise again") from None
+    # Transposed convolutions have no place in Paddle-Lite's INT8 patterns that was measured to be right.
+    transposed = {node.name for node in graph.nodes if node.kind == "conv2d_transpose"}
+    kept += [name for name in scales if name in transposed]
+    scales = {name: scale for name, scale in scales.items() if name not in transposed}
+    check_scales(graph, scales)
+    return graph, scales, tuple(sorted(set(kept)))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compress.quant.scales import LEVELS
 from tinypose.errors import UserError
 
 BINS = 4096
-LEVELS = 127  # symmetric: -127 .. 127, as Paddle-Lite's kernels use
 
 
 @dataclass

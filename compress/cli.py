@@ -1,0 +1,22 @@
+"""The `compress` command."""
+
+import typer
+
+from compress.commands import quant
+from tinypose.console import command_line
+
+app = typer.Typer(
+    help="Make a pose network smaller and faster, and keep it accurate.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Make a pose network smaller and faster, and keep it accurate."""
+
+
+app.command(name="quant")(quant.quant)
+
+main = command_line(app)

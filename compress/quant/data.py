@@ -1,0 +1,46 @@
+"""The people that a network is calibrated on."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from compress.quant.observe import Batches
+from tinypose.config import Config
+from tinypose.console import track
+from tinypose.data.coco import Person, load_people
+from tinypose.errors import UserError
+from tinypose.preprocess import crop_person, normalise
+from tinypose.skeleton import Skeleton
+
+
+def calibration_people(config: Config, skeleton: Skeleton) -> list[Person]:
+    """Return at most `quant.people` people of data.train, spread evenly over the set.
+
+    Raises:
+        UserError: the config names no training set, or the set cannot be read.
+    """
+    if config.data.train is None:
+        raise UserError("data.train: calibration needs a training set; give its annotations and images")
+    people = load_people(config.data.train.annotations, config.data.train.images, skeleton).people
+    count = min(config.quant.people, len(people))
+    return [people[index] for index in np.linspace(0, len(people) - 1, count).round().astype(int)]
+
+
+def crops_of(people: list[Person], config: Config) -> np.ndarray:
+    """Cut the people out of their pictures as evaluation does: uint8 RGB [N, H, W, 3]."""
+    return np.stack(
+        [
+            crop_person(person.read(), person.box, config.input)[0]
+            for person in track(people, "cutting people out")
+        ]
+    )
+
+
+def batches_of(crops: np.ndarray, config: Config) -> Batches:
+    """Return a function that yields the crops as the network reads them, `quant.batch_size` at a time."""
+
+    def batches() -> Iterator[np.ndarray]:
+        for start in range(0, len(crops), config.quant.batch_size):
+            yield normalise(crops[start : start + config.quant.batch_size], config.input)
+
+    return batches

@@ -1,0 +1,220 @@
+"""Cross-layer equalisation: move scale from outlier channels into the weights around them.
+
+A tensor whose channels reach 30, but for a few that reach 1,100, leaves most channels one or two of
+INT8's 127 steps. Dividing a channel by s where it is written and multiplying it by s where it is read
+leaves the network's function as it is, because ReLU, sums, resizing and the moving of channels all
+commute with a positive factor (Nagel et al., Data-Free Quantization Through Weight Equalization and
+Bias Correction, ICCV 2019). They do so by pairs of layers; here the factors of the whole graph are
+found at once, by minimising the quantisation noise that they predict at the heatmaps.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import paddle
+from scipy.optimize import minimize
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from compress.graph.ir import Graph, Node
+from compress.graph.run import prepare, run
+from compress.quant.observe import Batches
+from compress.quant.scales import LEVELS
+
+NoiseTerm = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+# Nodes that write channel c from channel c and commute with a positive factor.
+_CHANNEL_BY_CHANNEL = {"relu", "scale", "resize_nearest", "resize_bilinear", "average_pool", "max_pool"}
+# A factor outside of e^-7 .. e^7 would strain FP16, and no network needs it.
+_LIMIT = 7.0
+
+
+def factor_classes(graph: Graph) -> tuple[dict[str, np.ndarray], int]:
+    """Find which channels must share a factor.
+
+    Returns:
+        For each tensor int64 [C], the class of each channel; and how many classes there are. Class 0
+        is that of the channels that must keep the factor 1: the graph's input and outputs, and what
+        goes through a function that no factor commutes with.
+    """
+    first, count = {}, 1
+    for name, shape in graph.shapes.items():
+        first[name] = np.arange(count, count + shape[1])
+        count += shape[1]
+    fixed = np.zeros(1, np.int64)
+    ties: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def tie(left: np.ndarray, right: np.ndarray) -> None:
+        ties.append(np.broadcast_arrays(left, right))
+
+    for name in (graph.input, *graph.outputs):
+        tie(first[name], fixed)
+    for node in graph.nodes:
+        inputs = [first[name] for name in node.inputs]
+        outputs = [first[name] for name in node.outputs]
+        if node.kind in ("conv2d", "conv2d_transpose"):
+            continue  # absorbs the factors on both its sides
+        if node.kind in _CHANNEL_BY_CHANNEL:
+            tie(inputs[0], outputs[0])
+        elif node.kind == "add":
+            tie(inputs[0], outputs[0])
+            tie(inputs[1], outputs[0])
+        elif node.kind == "multiply":
+            tie(inputs[0], outputs[0])
+            tie(inputs[1], fixed)
+        elif node.kind in ("concat", "split"):
+            tie(np.concatenate(inputs), np.concatenate(outputs))
+        elif node.kind == "permute":
+            tie(inputs[0][node.attrs["order"]], outputs[0])
+        elif node.kind == "shuffle":
+            tie(inputs[0].reshape(node.attrs["groups"], -1).T.ravel(), outputs[0])
+        else:
+            for each in (*inputs, *outputs):
+                tie(each, fixed)
+    left = np.concatenate([pair[0] for pair in ties])
+    right = np.concatenate([pair[1] for pair in ties])
+    tied = coo_matrix((np.ones(len(left), bool), (left, right)), shape=(count, count))
+    classes, label = connected_components(tied, directed=False)
+    label = np.where(label == label[0], 0, np.where(label == 0, label[0], label))
+    return {name: label[channels].astype(np.int64) for name, channels in first.items()}, classes
+
+
+def channel_statistics(graph: Graph, batches: Batches) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return, for each tensor that a convolution reads, the greatest |x| and the mean x^2 by channel.
+
+    Both are float32 [C], over the calibration set.
+    """
+    tensors = {node.inputs[0] for node in graph.convolutions()}
+    peaks = {name: np.zeros(graph.shapes[name][1], np.float32) for name in tensors}
+    powers = {name: np.zeros(graph.shapes[name][1], np.float64) for name in tensors}
+    people = 0
+
+    def note(name: str, x: paddle.Tensor) -> None:
+        peaks[name] = np.maximum(peaks[name], x.abs().max([0, 2, 3]).numpy())
+        powers[name] += (x**2).mean([2, 3]).sum(0).numpy()
+
+    def after(node: Node, outputs: list[paddle.Tensor]) -> None:
+        for name, tensor in zip(node.outputs, outputs, strict=True):
+            if name in tensors:
+                note(name, tensor)
+
+    params = prepare(graph)
+    with paddle.no_grad():
+        for images in batches():
+            people += len(images)
+            if graph.input in tensors:
+                note(graph.input, paddle.to_tensor(images))
+            run(graph, images, params=params, after=after)
+    return {name: (peaks[name], (powers[name] / people).astype(np.float32)) for name in tensors}
+
+
+def find_factors(
+    graph: Graph, statistics: dict[str, tuple[np.ndarray, np.ndarray]], errors: dict[str, float]
+) -> dict[str, np.ndarray]:
+    """Find the factors that leave the least quantisation noise at the heatmaps.
+
+    A convolution's noise, in the units of its output, is that of rounding its input, one step for the
+    whole tensor, and that of rounding its weights, one step an output channel:
+
+        n = step_x^2 sum (w s)^2  +  sum_o step_w,o^2 sum_c mean(x_c^2) / s_c^2
+
+    with step_x = max_c (peak_c / s_c) / 127 and step_w,o = max |w_o s| / 127. How much of it arrives at
+    the heatmaps is known from the sensitivity e that was measured at s = 1: it is weighted by e / n(1).
+    The sum over all convolutions is minimised over the logarithms of the factors by L-BFGS.
+
+    Args:
+        graph: BatchNorm folded.
+        statistics: of `channel_statistics`.
+        errors: of `compress.quant.sensitivity`.
+
+    Returns:
+        For each tensor float32 [C]: what its channels are divided by.
+    """
+    classes, count = factor_classes(graph)
+    terms = []
+    for node in graph.convolutions():
+        if node.kind == "conv2d" and errors.get(node.name, 0) > 0:
+            term = _noise_term(node, *statistics[node.inputs[0]])
+            noise = term(np.zeros(len(classes[node.inputs[0]])))[0]
+            if noise > 0:
+                terms.append((errors[node.name] / noise, classes[node.inputs[0]], term))
+
+    def total(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = 0.0, np.zeros(count)
+        for weight, channels, term in terms:
+            noise, slope = term(logs[channels])
+            value += weight * noise
+            np.add.at(gradient, channels, weight * slope)
+        gradient[0] = 0
+        return value, gradient
+
+    bounds = [(0, 0)] + [(-_LIMIT, _LIMIT)] * (count - 1)
+    solution = minimize(
+        total, np.zeros(count), jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 200}
+    )
+    found = np.exp(solution.x).astype(np.float32)
+    return {name: found[channels] for name, channels in classes.items()}
+
+
+def apply_factors(graph: Graph, factors: dict[str, np.ndarray]) -> Graph:
+    """Return a graph of the same function in which each tensor's channels are divided by `factors`."""
+    nodes = []
+    for node in graph.nodes:
+        if node.kind in ("conv2d", "conv2d_transpose"):
+            node = replace(node, params=_scaled(node, factors[node.inputs[0]], factors[node.outputs[0]]))
+        elif node.kind == "scale":
+            bias = node.params["bias"] / factors[node.outputs[0]]
+            node = replace(node, params={**node.params, "bias": bias.astype(np.float32)})
+        nodes.append(node)
+    return replace(graph, nodes=nodes)
+
+
+def _scaled(node: Node, read: np.ndarray, written: np.ndarray) -> dict[str, np.ndarray]:
+    weight, groups = node.params["weight"], node.attrs["groups"]
+    if node.kind == "conv2d":  # [O, I / groups, h, w]
+        inputs = np.repeat(read.reshape(groups, -1), len(written) // groups, axis=0)
+        result = weight * inputs[:, :, None, None] / written[:, None, None, None]
+    else:  # [I, O / groups, h, w]
+        outputs = np.repeat(written.reshape(groups, -1), len(read) // groups, axis=0)
+        result = weight * read[:, None, None, None] / outputs[:, :, None, None]
+    params = {"weight": result.astype(np.float32)}
+    if "bias" in node.params:
+        params["bias"] = (node.params["bias"] / written).astype(np.float32)
+    return params
+
+
+def _noise_term(node: Node, peak: np.ndarray, power: np.ndarray) -> NoiseTerm:
+    """Return a function from log factors [C] of a convolution's input to its noise and the gradient."""
+    weight, groups = node.params["weight"].astype(np.float64), node.attrs["groups"]
+    outputs, inputs = weight.shape[:2]
+    first = np.arange(outputs) // (outputs // groups) * inputs
+    members = first[:, None] + np.arange(inputs)  # [O, I/groups]: the input channel of each kernel
+    square = np.zeros(len(peak))
+    np.add.at(square, members, (weight**2).sum((2, 3)))
+    log_weight = np.log(np.abs(weight).max((2, 3)) + 1e-12)
+    log_peak = np.log(peak.astype(np.float64) + 1e-12)
+
+    def term(logs: np.ndarray) -> tuple[float, np.ndarray]:
+        log_range, share = _smooth_max(log_peak - logs)
+        rounding_x = np.exp(2 * log_range) / LEVELS**2
+        spread = square * np.exp(2 * logs)
+        by_input = rounding_x * spread.sum()
+        gradient = 2 * rounding_x * spread - 2 * by_input * share
+
+        log_rows, shares = _smooth_max(log_weight + logs[members])
+        rounding_w = np.exp(2 * log_rows) / LEVELS**2
+        powers = (power * np.exp(-2 * logs))[members]
+        by_weight = rounding_w * powers.sum(1)
+        np.add.at(gradient, members, 2 * by_weight[:, None] * shares - 2 * rounding_w[:, None] * powers)
+        return by_input + by_weight.sum(), gradient
+
+    return term
+
+
+def _smooth_max(logs: np.ndarray, temperature: float = 0.03) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maximum along the last axis, a little smoothed, and its gradient."""
+    top = logs.max(-1, keepdims=True)
+    weights = np.exp((logs - top) / temperature)
+    total = weights.sum(-1, keepdims=True)
+    return (top + temperature * np.log(total))[..., 0], weights / total

@@ -1,0 +1,101 @@
+"""What `compress quant` hands to `lite-deploy export`: a folder with the network and its ranges."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from compress.graph import store
+from compress.graph.ir import Graph
+from compress.quant.scales import ConvScale, check_scales
+from tinypose.config import Config, validate
+from tinypose.errors import UserError
+from tinypose.files import read_json, sha256, write_json
+
+GRAPH, FILE = "graph.npz", "quant.json"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScaleRecord(_Record):
+    """Ranges of one convolution: of its input, and of the weights of each output channel."""
+
+    input: float
+    weight: tuple[float, ...]
+
+
+class RungRecord(_Record):
+    """One setting that was tried."""
+
+    name: str
+    quantised: int
+    kept: int
+    ap: float
+
+
+class QuantRecord(_Record):
+    """The content of `quant.json`."""
+
+    format: Literal["edge-pose quantised network"] = "edge-pose quantised network"
+    version: Literal[1] = 1
+    graph_sha256: str
+    config: dict[str, Any]
+    config_file: str
+    weights: str
+    weights_sha256: str
+    rewritten: bool
+    people: int = Field(description="that were calibrated on")
+    fp32_ap: float = Field(description="percent, no flip test, on data.val")
+    rungs: tuple[RungRecord, ...]
+    kept_fp32: tuple[str, ...]
+    errors: dict[str, float] = Field(description="sensitivity: relative squared error of the heatmaps")
+    scales: dict[str, ScaleRecord]
+
+    def loaded_config(self) -> Config:
+        """Return the config that the network was quantised with."""
+        return validate(Config, self.config, {}, FILE)
+
+
+def write_package(
+    folder: str | Path, graph: Graph, scales: dict[str, ConvScale], fields: dict[str, Any]
+) -> None:
+    """Write a folder for `read_package`. `quant.json` comes last: without it the folder holds nothing.
+
+    Args:
+        folder: made if it is not there.
+        graph: the network whose convolutions `scales` names.
+        scales: of the convolutions in INT8.
+        fields: the other fields of `QuantRecord`.
+    """
+    folder = Path(folder)
+    (folder / FILE).unlink(missing_ok=True)
+    store.save(graph, folder / GRAPH)
+    records = {name: ScaleRecord(input=s.input, weight=s.weight.tolist()) for name, s in scales.items()}
+    content = QuantRecord(graph_sha256=sha256(folder / GRAPH), scales=records, **fields)
+    write_json(folder / FILE, content.model_dump(mode="json"))
+
+
+def read_package(folder: str | Path) -> tuple[Graph, dict[str, ConvScale], QuantRecord]:
+    """Read what `compress quant` wrote, and check that the parts belong together.
+
+    Raises:
+        UserError: not such a folder, or a part of it is missing, damaged or edited.
+    """
+    folder = Path(folder)
+    path = folder / FILE
+    content = read_json(path, "quantised network; expected a folder that `compress quant` made")
+    record = validate(QuantRecord, content, {}, str(path))
+    graph = store.load(folder / GRAPH)
+    if sha256(folder / GRAPH) != record.graph_sha256:
+        raise UserError(
+            f"{folder / GRAPH}: damaged or edited: not the network that {path} describes; quantise again"
+        )
+    scales = {
+        name: ConvScale(each.input, np.asarray(each.weight, np.float32))
+        for name, each in record.scales.items()
+    }
+    check_scales(graph, scales)
+    return graph, scales, record
