@@ -369,3 +369,21 @@ class _Writer:
         if key not in self.written:
             self.written[key] = write()
         return self.written[key]
+
+
+def parts(path: str | Path) -> dict[str, int]:
+    """Return what the bytes of a `.nb` are spent on; the parts add up to the file."""
+    model = read_nb(path)
+    total = Path(path).stat().st_size
+    structure = struct.unpack_from("<Q", Path(path).read_bytes()[:26], 18)[0]
+    integers = sum(value.nbytes for value in model.params.values() if value.dtype == np.int8)
+    floats = sum(value.nbytes for value in model.params.values()) - integers
+    scales = sum(4 * len(op.get("Filter0_scale", [])) for op in model.operators)
+    return {
+        "int8 parameters": integers,
+        "other parameters": floats,
+        "scales of weights": scales,
+        "instructions": structure - scales,
+        "names and shapes of parameters": total - structure - integers - floats,
+        "total": total,
+    }

@@ -20,7 +20,7 @@ import numpy as np
 from paddle.base.proto import framework_pb2 as proto
 
 from compress.graph.ir import Graph, Node
-from lite_deploy.scales import ConvScale, check_scales, quantise_weight
+from compress.quant.scales import ConvScale, check_scales, quantise_weight
 from tinypose.files import write_whole
 
 VERSION = 3003001  # of Paddle, as its own writer of 3.3.1 puts it; 2.x and Paddle-Lite read it

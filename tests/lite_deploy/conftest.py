@@ -5,7 +5,7 @@ import pytest
 
 from compress.graph.ir import Graph, Node
 from compress.graph.shapes import infer_shapes
-from lite_deploy.scales import ConvScale
+from compress.quant.scales import ConvScale
 
 
 def conv(name: str, x: str, y: str, inputs: int, outputs: int, kernel: int, rng, **attrs) -> Node:

@@ -7,10 +7,10 @@ import pytest
 from paddle import inference
 
 from compress.graph.run import run_numpy
+from compress.quant.scales import ConvScale, quantise_weight
 from lite_deploy.nb import read_nb
 from lite_deploy.opt import is_quantised, run_optimiser
 from lite_deploy.program import build_program, write_program
-from lite_deploy.scales import ConvScale, quantise_weight
 from tinypose.errors import UserError
 
 

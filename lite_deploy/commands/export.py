@@ -1,0 +1,53 @@
+"""`lite-deploy export`: from a config and weights to an artifact folder."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.config import load_config
+from tinypose.console import out, table
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The artifact folder to make.")],
+    config: ConfigOption,
+    override: OverrideOption = [],  # noqa: B006 (typer copies it)
+    rewrite: Annotated[
+        bool,
+        typer.Option("--rewrite/--no-rewrite", help="Rewrite the network for the phone, or not, to compare."),
+    ] = True,
+    quant: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="What `compress quant` wrote: export INT8 as well.")
+    ] = None,
+    model: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME", help="A .nb to make, such as arm_fp16; repeatable. None: all there are."
+        ),
+    ] = [],  # noqa: B006 (typer copies it)
+) -> None:
+    """Make an artifact folder: Paddle, ONNX and Paddle-Lite models, and pose.json.
+
+    FP32, FP16 and, with --quant, INT8 for ARM, and FP32 for x86. Combinations that are known to give wrong
+    numbers are refused.
+    """
+    loaded = load_config(config, override)
+
+    from lite_deploy.export import export as make
+    from lite_deploy.nb import read_nb
+
+    artifact = make(loaded, folder, str(config), rewrite, quant, model or None)
+    rows = []
+    for record in artifact.models:
+        lite = record.engine == "paddle-lite"
+        operators = len(read_nb(folder / record.files[0].file).operators) if lite else ""
+        size = f"{sum(each.bytes for each in record.files) / 1e6:.2f}"
+        files = ", ".join(each.file for each in record.files)
+        rows.append((record.name, record.engine, record.target, record.precision, files, size, operators))
+    columns = ("model", "engine", "for", "precision", "files", "MB", "operators")
+    out.print(table(escape(str(folder)), columns, rows))
+    if kept := artifact.origin.kept_fp32:
+        out.print(f"in FP32 within INT8: {', '.join(kept)}", markup=False)

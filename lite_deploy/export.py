@@ -1,0 +1,194 @@
+"""From a config and weights to an artifact folder."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from compress.graph.cost import cost_rows
+from compress.graph.ir import Graph
+from compress.graph.rewrite import rewrite
+from compress.graph.trace import trace
+from compress.quant.package import read_package
+from compress.quant.scales import ConvScale
+from lite_deploy.artifact import (
+    FILE,
+    Artifact,
+    CostRecord,
+    InputRecord,
+    ModelRecord,
+    OriginRecord,
+    OutputRecord,
+    record_file,
+    write_artifact,
+)
+from lite_deploy.combinations import MODELS, check_model
+from lite_deploy.engines import tool_versions
+from lite_deploy.onnx_model import write_onnx
+from lite_deploy.opt import optimise
+from lite_deploy.program import write_program
+from tinypose.config import Config
+from tinypose.console import track
+from tinypose.errors import UserError
+from tinypose.files import sha256
+from tinypose.models import build_model
+from tinypose.models.weights import load_weights
+from tinypose.models.zoo import locate
+from tinypose.skeleton import load_skeleton
+
+
+def export(
+    config: Config,
+    folder: str | Path,
+    config_file: str = "",
+    rewritten: bool = True,
+    quant: str | Path | None = None,
+    models: Sequence[str] | None = None,
+) -> Artifact:
+    """Make an artifact folder, whole or not at all.
+
+    Args:
+        config: what network, with `weights` set.
+        folder: where to; an artifact that is there is replaced, anything else is left alone.
+        config_file: where the config comes from, to be noted.
+        rewritten: rewrite the network for the phone (`compress.graph.rewrite`).
+        quant: a folder that `compress quant` wrote: its network is exported, in FP32, FP16 and INT8.
+        models: which `.nb` to make (`lite_deploy.combinations.MODELS`); none: all, INT8 with `quant` only.
+
+    Raises:
+        UserError: no weights, a combination that is known to be wrong, ranges that do not fit, or a folder
+            with other things in it.
+    """
+    folder = Path(folder)
+    names = list(models or [name for name in MODELS if quant or not name.endswith("int8")])
+    for name in names:
+        if check_model(name)[1] == "int8" and quant is None:
+            raise UserError(
+                f"model '{name}': needs the ranges that `compress quant` finds; give --quant FOLDER"
+            )
+    if config.weights is None:
+        raise UserError(
+            f"{config_file or 'config'}: weights: not set; give -o weights=FILE, a URL, or a name"
+        )
+    _check_replaceable(folder)
+
+    skeleton = load_skeleton(config.skeleton)
+    weights = locate(config.weights)
+    net = build_model(config.model, len(skeleton.joints))
+    load_weights(net, weights)
+    traced = trace(net, (1, 3, config.input.height, config.input.width))
+    scales: dict[str, ConvScale] = {}
+    kept: tuple[str, ...] = ()
+    if quant is not None:
+        graph, scales, record = read_package(quant)
+        kept = record.kept_fp32
+        _check_same_shapes(graph, traced, quant)
+        if record.weights_sha256 != sha256(weights):
+            raise UserError(
+                f"{quant}: quantised from other weights ({record.weights}) than {weights}; run `compress "
+                "quant` with these, or export those"
+            )
+    else:
+        graph = rewrite(traced) if rewritten else traced
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        made = Path(temporary) / "artifact"
+        records = _write_models(graph, scales, made, names, rewritten or quant is not None)
+        artifact = Artifact(
+            input=InputRecord(**config.input.model_dump()),
+            output=OutputRecord(
+                joints=len(skeleton.joints),
+                width=graph.shapes[graph.outputs[0]][3],
+                height=graph.shapes[graph.outputs[0]][2],
+                **config.heatmap.model_dump(include={"decode", "blur", "grid"}),
+            ),
+            skeleton=skeleton,
+            models=records,
+            tools=tool_versions(),
+            origin=OriginRecord(
+                config=config.model_dump(mode="json"),
+                config_file=config_file,
+                weights=str(config.weights),
+                weights_sha256=sha256(weights),
+                rewritten=graph is not traced,
+                quantised=len(scales),
+                kept_fp32=kept,
+            ),
+            cost=[_cost_record(*row) for row in cost_rows(traced, graph)],
+        )
+        write_artifact(made, artifact)
+        _replace(made, folder)
+    return artifact
+
+
+def _write_models(
+    graph: Graph, scales: dict[str, ConvScale], folder: Path, names: Sequence[str], fuse: bool
+) -> list[ModelRecord]:
+    """Write the network in every form that was asked for; show a progress bar."""
+    write_program(graph, folder, fuse_shuffles=fuse)
+    programs = {False: folder}
+    write_onnx(graph, folder / "model.onnx")
+    records = [
+        _record(folder, "paddle_fp32", "paddle-inference", "any", "fp32", "model.pdmodel", "model.pdiparams"),
+        _record(folder, "onnx_fp32", "onnxruntime", "any", "fp32", "model.onnx"),
+    ]
+    if scales:
+        write_onnx(graph, folder / "model_int8.onnx", scales)
+        records.append(_record(folder, "onnx_int8", "onnxruntime", "any", "int8", "model_int8.onnx"))
+        programs[True] = folder / "int8"  # on the way only: the `.nb` is what is kept
+        write_program(graph, programs[True], scales, fuse_shuffles=fuse)
+    for name in track(names, "exporting"):
+        target, precision = MODELS[name]
+        program = programs[precision == "int8"]
+        out = folder / f"{name}.nb"
+        optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
+        records.append(_record(folder, name, "paddle-lite", target, precision, out.name))
+    if scales:
+        shutil.rmtree(programs[True])
+    return records
+
+
+def _record(folder: Path, name: str, engine: str, target: str, precision: str, *files: str) -> ModelRecord:
+    described = tuple(record_file(folder / file) for file in files)
+    return ModelRecord(name=name, engine=engine, target=target, precision=precision, files=described)
+
+
+def _cost_record(kind, before, after) -> CostRecord:
+    return CostRecord(
+        kind=kind,
+        operators=(before.operators, after.operators),
+        bytes=(before.bytes, after.bytes),
+        multiply_adds=(before.multiply_adds, after.multiply_adds),
+        instructions=(round(before.instructions), round(after.instructions)),
+    )
+
+
+def _check_same_shapes(graph: Graph, traced: Graph, quant: str | Path) -> None:
+    for what, name, other in (
+        ("input", graph.input, traced.input),
+        ("output", graph.outputs[0], traced.outputs[0]),
+    ):
+        found, expected = graph.shapes[name], traced.shapes[other]
+        if found != expected:
+            raise UserError(
+                f"{quant}: quantised for {what} {list(found)}, and this config's is {list(expected)}; run "
+                "`compress quant` with this config"
+            )
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder whose content is not an artifact: replacing it would lose something else."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; expected the name of a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file():
+        raise UserError(f"{folder}: holds other things and no {FILE}; expected a new folder or an artifact")
+
+
+def _replace(made: Path, folder: Path) -> None:
+    """Put a finished folder into place; an older one leaves first."""
+    made.chmod(0o755)
+    if folder.exists():
+        os.replace(folder, made.parent / "older")
+    os.replace(made, folder)

@@ -1,0 +1,195 @@
+"""Compute what an ARM `.nb` computes, instruction by instruction, on any machine.
+
+Paddle-Lite's ARM kernels do not run here, and its x86 INT8 kernels give wrong numbers. This follows the
+instructions of the file itself with the arithmetic of the ARM kernels (Paddle-Lite 2.13, read in
+lite/backends/arm/math: type_trans.cc, gemm_prepacked_int8.cc, conv_depthwise, conv_block_utils.h):
+
+- `calib` fp32_to_int8: x * (1 / scale) in FP32, rounded half away from zero, kept within -127..127;
+- INT8 convolution: int8 times int8 added up in int32 without loss; the sum as FP32 times
+  (weight scale * input scale), plus the bias, ReLU; `fp32_out` is that number, `int8_out` is it divided by
+  the output scale (folded into both factors beforehand), rounded and limited like `calib`;
+- FP32 instructions: as they are;
+- FP16: the inputs, parameters and results of each instruction are rounded to FP16, the sums inside are not,
+  so that the device is a little further off.
+
+It is for verification and for measuring accuracy, not for speed.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from lite_deploy.nb import LiteModel, Operator
+
+Tensors = dict[str, paddle.Tensor]
+
+
+def interpreter(model: LiteModel) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a model as a function from float32 images [N, 3, H, W] to its first output.
+
+    Raises:
+        NotImplementedError: on running, an instruction that pose networks do not have; it is named.
+    """
+    params = {name: paddle.to_tensor(value) for name, value in model.params.items()}
+
+    def run(images: np.ndarray) -> np.ndarray:
+        tensors = dict(params)
+        with paddle.no_grad():
+            for op in model.operators:
+                if op.type == "feed":
+                    tensors[op.outputs["Out"][0]] = paddle.to_tensor(images)
+                elif op.type == "fetch":
+                    return tensors[op.inputs["X"][0]].numpy()
+                else:
+                    _execute(op, tensors)
+        raise ValueError("the model fetches nothing")
+
+    return run
+
+
+def _execute(op: Operator, tensors: Tensors) -> None:
+    """Run one instruction: read from and write to `tensors`."""
+    inputs = {slot: [tensors[name] for name in names] for slot, names in op.inputs.items()}
+    half = op.precision == "fp16" and op.type != "calib"
+    if half:
+        inputs = {slot: [_half(value) for value in values] for slot, values in inputs.items()}
+    compute = _COMPUTE.get(op.type)
+    if compute is None:
+        raise NotImplementedError(f"instruction '{op.type}' of a .nb")
+    results = compute(op, inputs)
+    results = results if isinstance(results, list) else [results]
+    slot = "Output" if "Output" in op.outputs else "Y" if "Y" in op.outputs else "Out"
+    for name, value in zip(op.outputs[slot], results, strict=True):
+        tensors[name] = _half(value) if half else value
+
+
+def _half(value: paddle.Tensor) -> paddle.Tensor:
+    return value.astype("float16").astype("float32") if value.dtype == paddle.float32 else value
+
+
+def _round(x: paddle.Tensor) -> paddle.Tensor:
+    """Round half away from zero to int8's -127..127; the numbers stay float32."""
+    return paddle.clip(paddle.trunc(x + paddle.sign(x) * 0.5), -127, 127)
+
+
+def _calib(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    x, scale = inputs["Input"][0], np.float32(op.get("scale", 1.0))
+    match op.kernel:
+        case "fp32_to_int8":
+            return _round(x * float(np.float32(1) / scale)).astype("int8")
+        case "int8_to_fp32":
+            return x.astype("float32") * float(scale)
+        case "fp32_to_fp16" | "fp16_to_fp32":
+            return _half(x)
+    raise NotImplementedError(f"conversion '{op.kernel}' of a .nb")
+
+
+def _convolution(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    x, weight = inputs["Input"][0], inputs["Filter"][0]
+    bias = inputs["Bias"][0].reshape([1, -1, 1, 1]) if inputs.get("Bias") else None
+    padding = op.get("paddings")
+    # As [top, bottom, left, right], or one number for both sides.
+    padding = padding if len(padding) == 4 else [padding[0]] * 2 + [padding[1]] * 2
+    places = {"stride": op.get("strides"), "padding": padding, "groups": op.get("groups")}
+    if op.precision == "int8":
+        # Sums of products of int8 are whole numbers: exact in float32 below 2**24, in float64 always.
+        exact = "float32" if weight[0].size * 127 * 127 < 2**24 else "float64"
+        result = F.conv2d(x.astype(exact), weight.astype(exact), dilation=op.get("dilations"), **places)
+        factor = np.asarray(op.get("Filter0_scale"), np.float32) * np.float32(op.get("Input0_scale")[0])
+        if op.kernel == "int8_out":
+            step = np.float32(op.get("Output0_scale")[0])
+            factor = factor / step
+            bias = None if bias is None else bias / float(step)
+        result = result.astype("float32") * paddle.to_tensor(factor.reshape(1, -1, 1, 1))
+    elif op.type == "conv2d_transpose":
+        output_padding = op.get("output_padding") or 0
+        result = F.conv2d_transpose(x, weight, output_padding=output_padding, **places)
+    else:
+        result = F.conv2d(x, weight, dilation=op.get("dilations"), **places)
+    result = result if bias is None else result + bias
+    if op.get("with_act"):
+        result = _activation(op.get("act_type"), result, op)
+    return _round(result).astype("int8") if op.kernel == "int8_out" else result
+
+
+def _activation(kind: str, x: paddle.Tensor, op: Operator) -> paddle.Tensor:
+    match kind:
+        case "relu":
+            return F.relu(x)
+        case "sigmoid":
+            return F.sigmoid(x)
+        case "hard_sigmoid":
+            return paddle.clip(x * op.get("slope", 0.2) + op.get("offset", 0.5), 0, 1)
+        case "hard_swish":
+            names = ("threshold", "scale", "offset")
+            limit, scale, offset = (op.get(n, op.get(f"hard_swish_{n}")) for n in names)
+            return x * paddle.clip(x + offset, 0, limit) / scale
+    raise NotImplementedError(f"activation '{kind}' of a .nb")
+
+
+def _batch_norm(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    names = ("Mean", "Variance", "Scale", "Bias")
+    mean, variance, scale, bias = (inputs[name][0].reshape([1, -1, 1, 1]) for name in names)
+    return (inputs["X"][0] - mean) * (scale / paddle.sqrt(variance + op.get("epsilon"))) + bias
+
+
+def _sum(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    y = inputs["Y"][0]
+    y = y.reshape([1, -1, 1, 1]) if op.get("axis") == 1 and y.ndim == 1 else y
+    result = inputs["X"][0] * y if "mul" in op.type else inputs["X"][0] + y
+    return _activation(op.get("act_type"), result, op) if op.get("act_type") else result
+
+
+def _resize(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    size, mode = [op.get("out_h"), op.get("out_w")], op.get("interp_method")
+    corners = op.get("align_corners") and mode != "nearest"
+    return F.interpolate(inputs["X"][0], size=size, mode=mode, align_corners=corners)
+
+
+def _pool(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    x = inputs["X"][0]
+    if op.get("global_pooling"):
+        return (
+            x.mean([2, 3], keepdim=True) if op.get("pooling_type") == "avg" else x.max([2, 3], keepdim=True)
+        )
+    if op.get("adaptive"):
+        return F.adaptive_avg_pool2d(x, op.get("ksize"))
+    pool = F.avg_pool2d if op.get("pooling_type") == "avg" else F.max_pool2d
+    return pool(x, op.get("ksize"), op.get("strides"), op.get("paddings"))
+
+
+def _shuffle(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    x, groups = inputs["X"][0], op.get("group")
+    batch, channels, height, width = x.shape
+    grouped = x.reshape([batch, groups, channels // groups, height, width])
+    return grouped.transpose([0, 2, 1, 3, 4]).reshape(x.shape)
+
+
+_COMPUTE: dict[str, Callable[[Operator, dict[str, list[paddle.Tensor]]], paddle.Tensor | list]] = {
+    "calib": _calib,
+    "conv2d": _convolution,
+    "depthwise_conv2d": _convolution,
+    "conv2d_transpose": _convolution,
+    "batch_norm": _batch_norm,
+    "relu": lambda op, inputs: F.relu(inputs["X"][0]),
+    "sigmoid": lambda op, inputs: F.sigmoid(inputs["X"][0]),
+    "hard_sigmoid": lambda op, inputs: _activation("hard_sigmoid", inputs["X"][0], op),
+    "hard_swish": lambda op, inputs: _activation("hard_swish", inputs["X"][0], op),
+    "elementwise_add": _sum,
+    "elementwise_mul": _sum,
+    "fusion_elementwise_add_activation": _sum,
+    "fusion_elementwise_mul_activation": _sum,
+    "concat": lambda op, inputs: paddle.concat(inputs["X"], op.get("axis")),
+    "split": lambda op, inputs: paddle.split(
+        inputs["X"][0], op.get("sections") or op.get("num"), op.get("axis")
+    ),
+    "shuffle_channel": _shuffle,
+    "gather": lambda op, inputs: paddle.index_select(inputs["X"][0], inputs["Index"][0], op.get("axis")),
+    "reshape2": lambda op, inputs: inputs["X"][0].reshape(op.get("shape")),
+    "transpose2": lambda op, inputs: inputs["X"][0].transpose(op.get("axis")),
+    "nearest_interp_v2": _resize,
+    "bilinear_interp_v2": _resize,
+    "pool2d": _pool,
+}

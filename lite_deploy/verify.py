@@ -1,0 +1,140 @@
+"""The same inputs through every model of a folder: how far is each from the network as trained?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lite_deploy.artifact import Artifact, ModelRecord, ParityRecord
+from lite_deploy.combinations import check_run
+from lite_deploy.engines import Run, open_model
+from lite_deploy.nb import read_nb
+from lite_deploy.runtime import network_input
+from tinypose.config import Config
+from tinypose.console import track
+from tinypose.errors import UserError
+from tinypose.files import sha256
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One row: a model against the reference; `passed` is None where there is no limit to keep."""
+
+    parity: ParityRecord
+    how: str
+    passed: bool | None
+
+
+def verify(
+    artifact: Artifact, folder: str | Path, crops: np.ndarray, tolerance: float = TOLERANCE
+) -> tuple[str, list[Compared]]:
+    """Compare every model of a folder with the reference.
+
+    The reference is the network itself in Paddle (dygraph) if its weights are found, else the folder's
+    Paddle model. FP32 models must keep the tolerance; FP16 and INT8 differ by design and are only shown.
+    ARM models are computed instruction by instruction (`lite_deploy.interpret`).
+
+    Args:
+        artifact: what the folder's `pose.json` says, its files checked.
+        folder: where the files are.
+        crops: uint8 RGB [N, H, W, 3], as large as the network's input.
+        tolerance: largest difference allowed, relative to the reference's largest value.
+
+    Returns:
+        What the reference is, and a row for each model.
+    """
+    images = network_input(artifact, crops)
+    network, note = reference_network(artifact)
+    records = list(artifact.models)
+    if network is None:
+        first = next((each for each in records if each.name == "paddle_fp32"), records[0])
+        network = open_model(artifact, folder, first.name)
+        note = f"{first.name} ({note})"
+    expected = network(images)
+    rows = []
+    for record in track(records, "comparing"):
+        run, how = open_or_interpret(artifact, folder, record)
+        parity = compare(expected, run(images), record.name, note)
+        limited = record.precision == "fp32"
+        rows.append(Compared(parity, how, parity.difference <= tolerance if limited else None))
+    return note, rows
+
+
+def compare(expected: np.ndarray, found: np.ndarray, model: str, reference: str) -> ParityRecord:
+    """Measure how far heatmaps are from the expected ones, both float32 [N, J, h, w]."""
+    if found.shape != expected.shape:
+        raise UserError(f"{model}: gives {list(found.shape)}, and the reference {list(expected.shape)}")
+    finite = bool(np.isfinite(found).all())
+    flat, other = (each.reshape(*each.shape[:2], -1) for each in (expected, found))
+    varied = finite and expected.std() > 0 and found.std() > 0
+    return ParityRecord(
+        model=model,
+        reference=reference,
+        images=len(expected),
+        difference=float(np.abs(found - expected).max() / np.abs(expected).max()) if finite else 1e9,
+        correlation=float(np.corrcoef(expected.ravel(), found.ravel())[0, 1]) if varied else 0.0,
+        moved=int((flat.argmax(-1) != other.argmax(-1)).sum()),
+        joints=flat.shape[0] * flat.shape[1],
+    )
+
+
+def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecord) -> tuple[Run, str]:
+    """Open a model with its engine, or, if it is for another machine, interpret it. Also say which."""
+    if record.engine == "paddle-lite":
+        path = Path(folder) / record.files[0].file
+        model = read_nb(path)
+        try:
+            check_run(model, str(path))
+        except UserError:
+            from lite_deploy.interpret import interpreter
+
+            return interpreter(model), "interpreted"
+    return open_model(artifact, folder, record.name), {"paddle-lite": "Paddle-Lite"}.get(
+        record.engine, record.engine
+    )
+
+
+def reference_network(artifact: Artifact) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
+    """Return the network as trained, and what to call it; none, and why, if its weights are not here."""
+    weights = Path(artifact.origin.weights)
+    if not weights.is_file():
+        return None, f"the weights, {weights}, are not here"
+    if sha256(weights) != artifact.origin.weights_sha256:
+        return None, f"the weights, {weights}, are not those that were exported"
+    from tinypose.engine.evaluate import as_run
+    from tinypose.models import build_model
+    from tinypose.models.weights import load_weights
+
+    config = Config.model_validate(artifact.origin.config)
+    net = build_model(config.model, len(artifact.skeleton.joints))
+    load_weights(net, weights)
+    return as_run(net), "dygraph"
+
+
+def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray:
+    """Return uint8 RGB [count, H, W, 3]: blots of random colours at three scales, the same every time."""
+    rng = np.random.default_rng(seed)
+    size = (artifact.input.width, artifact.input.height)
+    crops = np.zeros((count, size[1], size[0], 3), np.float32)
+    for crop in crops:
+        for cells, strength in ((3, 0.5), (12, 0.35), (48, 0.15)):
+            blots = rng.uniform(0, 255, (cells, cells, 3)).astype(np.float32)
+            crop += strength * cv2.resize(blots, size, interpolation=cv2.INTER_CUBIC)
+    return np.clip(crops, 0, 255).astype(np.uint8)
+
+
+def picture_crops(artifact: Artifact, paths: Sequence[str | Path]) -> np.ndarray:
+    """Return pictures, each as one person's crop, uint8 RGB [N, H, W, 3]."""
+    from tinypose.images import read_image
+    from tinypose.preprocess import crop_person
+
+    crops = []
+    for path in paths:
+        image = read_image(path)
+        box = (0, 0, image.shape[1], image.shape[0])
+        crops.append(crop_person(image, box, artifact.input.config())[0])
+    return np.stack(crops)
