@@ -5,6 +5,7 @@ import typer
 from tinypose.commands import config, synth
 from tinypose.commands.eval import evaluate
 from tinypose.commands.info import info
+from tinypose.commands.train import train
 from tinypose.console import command_line
 
 app = typer.Typer(
@@ -16,5 +17,6 @@ app.add_typer(config.app, name="config")
 app.command(name="eval")(evaluate)
 app.command()(info)
 app.command()(synth.synth)
+app.command()(train)
 
 main = command_line(app)

@@ -1,0 +1,162 @@
+"""Random variation of crops while training.
+
+What varies is drawn first, as plain numbers that do not depend on the crop's size (`draw`), and then
+carried out (`render`). So a teacher and a student of different input sizes see the same variation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinypose.config import AugmentConfig, InputConfig
+from tinypose.geometry import crop_image, crop_matrix, transform
+from tinypose.skeleton import Skeleton
+
+HALF_BODY_PADDING = 1.5  # around the joints of a half body, which its box fits tightly
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How one crop differs from the plain one.
+
+    Attributes:
+        box: float64 [4], left, top, width, height in image pixels; the crop's padding comes on top.
+        rotation: of the content, in degrees, clockwise as seen.
+        flip: whether the crop is mirrored.
+        disc: what AID blacks out, or None: x, y and radius in widths of the crop, from its first pixel.
+        gains: brightness, contrast and saturation, 1 each for no change.
+    """
+
+    box: np.ndarray
+    rotation: float = 0.0
+    flip: bool = False
+    disc: tuple[float, float, float] | None = None
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+def draw(
+    rng: np.random.Generator,
+    box: np.ndarray,
+    joints: np.ndarray,
+    config: AugmentConfig,
+    crop: InputConfig,
+    skeleton: Skeleton,
+) -> Variation:
+    """Draw how a crop is varied.
+
+    Scale, rotation, flip and half body as in HRNet's training (Sun et al., CVPR 2019); information
+    dropping after Huang et al., "AID: Pushing the Performance Boundary of Human Pose Estimation with
+    Information Dropping Augmentation", 2020.
+
+    Args:
+        rng: the only source of chance.
+        box: [4], left, top, width, height in image pixels.
+        joints: float [J, 3], x, y in image pixels and v.
+        config: chances and bounds.
+        crop: the crop's size and padding; only its ratio of width to height matters.
+        skeleton: mirror order and upper body.
+    """
+    box = np.asarray(box, np.float64)
+    annotated = joints[:, 2] > 0
+    if annotated.sum() > config.half_body_joints and rng.random() < config.half_body_chance:
+        box = _half_body(rng, box, joints, annotated, crop.padding, skeleton)
+    scale = float(np.clip(1 + config.scale * rng.standard_normal(), 1 - config.scale, 1 + config.scale))
+    box = np.concatenate([box[:2] - box[2:] * (scale - 1) / 2, box[2:] * scale])
+    rotation = 0.0
+    if rng.random() < config.rotation_chance:
+        bound = 2 * config.rotation
+        rotation = float(np.clip(config.rotation * rng.standard_normal(), -bound, bound))
+    flip = bool(rng.random() < config.flip_chance)
+    variation = Variation(box, rotation, flip)
+    disc = None
+    if rng.random() < config.drop_chance and annotated.any():
+        x, y = _place(variation, joints[rng.choice(np.flatnonzero(annotated)), :2], crop)
+        dx, dy = rng.standard_normal(2) * config.drop_offset
+        disc = (float(x + dx), float(y + dy), float(rng.uniform(*config.drop_radius)))
+    gains = (1.0, 1.0, 1.0)
+    if config.color:
+        gains = tuple(float(gain) for gain in rng.uniform(1 - config.color, 1 + config.color, 3))
+    return Variation(box, rotation, flip, disc, gains)
+
+
+def matrix_of(variation: Variation, size: tuple[int, int], padding: float) -> np.ndarray:
+    """Return the map from image pixels to the pixels of the varied crop, float64 [2, 3]."""
+    matrix = crop_matrix(variation.box, size, padding, variation.rotation)
+    if variation.flip:
+        matrix[0] = -matrix[0]
+        matrix[0, 2] += size[0] - 1
+    return matrix
+
+
+def render(image: np.ndarray, variation: Variation, size: tuple[int, int], padding: float) -> np.ndarray:
+    """Cut the varied crop out of a picture.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        variation: what was drawn.
+        size: width and height of the crop.
+        padding: how much larger than the box the crop is.
+
+    Returns:
+        uint8 RGB [height, width, 3].
+    """
+    crop = crop_image(image, matrix_of(variation, size, padding), size)
+    if variation.gains != (1.0, 1.0, 1.0):
+        crop = _recolor(crop, variation.gains)
+    if variation.disc is not None:
+        x, y, radius = (value * (size[0] - 1) for value in variation.disc)
+        rows, columns = np.ogrid[: size[1], : size[0]]
+        crop[(columns - x) ** 2 + (rows - y) ** 2 <= radius**2] = 0
+    return crop
+
+
+def move_joints(
+    joints: np.ndarray, variation: Variation, size: tuple[int, int], padding: float, skeleton: Skeleton
+) -> np.ndarray:
+    """Return the joints in the varied crop: float64 [J, 3], x and y in crop pixels, v as it was.
+
+    In a mirrored crop left and right have changed places.
+    """
+    moved = np.array(joints, np.float64)
+    moved[:, :2] = transform(matrix_of(variation, size, padding), moved[:, :2])
+    return moved[skeleton.flip_order] if variation.flip else moved
+
+
+def _place(variation: Variation, point: np.ndarray, crop: InputConfig) -> np.ndarray:
+    """Return where an image point lies in the crop, [2], in widths of the crop."""
+    size = (crop.width, crop.height)
+    return transform(matrix_of(variation, size, crop.padding), point) / (crop.width - 1)
+
+
+def _half_body(
+    rng: np.random.Generator,
+    box: np.ndarray,
+    joints: np.ndarray,
+    annotated: np.ndarray,
+    padding: float,
+    skeleton: Skeleton,
+) -> np.ndarray:
+    """Return a box around the upper or the lower body, or `box` where too few joints are there."""
+    upper = np.zeros(len(joints), bool)
+    upper[skeleton.upper_body_indices] = True
+    halves = [joints[annotated & upper, :2], joints[annotated & ~upper, :2]]
+    chosen = halves[int(rng.random() < 0.5)]
+    if len(chosen) <= 2:
+        chosen = max(halves, key=len)
+    if len(chosen) <= 2:
+        return box
+    extent = np.ptp(chosen, axis=0).astype(np.float64) * HALF_BODY_PADDING / padding
+    if extent.max() <= 0:
+        return box
+    return np.concatenate([chosen.mean(axis=0) - extent / 2, extent])
+
+
+def _recolor(crop: np.ndarray, gains: tuple[float, float, float]) -> np.ndarray:
+    """Change brightness, then contrast about the mean, then saturation about the grey."""
+    brightness, contrast, saturation = (np.float32(gain) for gain in gains)
+    pixels = crop.astype(np.float32) * brightness
+    mean = pixels.mean()
+    pixels = (pixels - mean) * contrast + mean
+    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    pixels = (pixels - grey[..., None]) * saturation + grey[..., None]
+    return np.clip(pixels + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,138 @@
+"""From people to batches to train on, every draw a function of (seed, epoch, place in the set).
+
+Which people make up a batch, and how each crop is varied, depends on nothing else: not on how many
+processes make batches, not on which ones were made before. So a run resumes anywhere exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinypose import heatmap
+from tinypose.config import AugmentConfig, HeatmapConfig, InputConfig
+from tinypose.data.augment import Variation, draw, move_joints, render
+from tinypose.data.coco import Person
+from tinypose.errors import UserError
+from tinypose.preprocess import normalise
+from tinypose.skeleton import Skeleton
+
+STRIDE = 4  # input pixels a heatmap pixel, in every network of this project
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step trains on.
+
+    Attributes:
+        numbers: int64 [N], the places of the people in the set.
+        images: float32 [N, 3, H, W], normalised.
+        heatmaps: float32 [N, J, H / 4, W / 4].
+        weights: float32 [N, J], 1 where a joint counts.
+        wide: float32 [N, 3, H', W'], the same crops at `TrainingSet.second`'s size, or None.
+    """
+
+    numbers: np.ndarray
+    images: np.ndarray
+    heatmaps: np.ndarray
+    weights: np.ndarray
+    wide: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """People, and how they become batches. Only plain values, so that it passes between processes.
+
+    Attributes:
+        people: joints in the order of `skeleton`.
+        skeleton: mirror order and upper body.
+        crop: size, padding and normalisation.
+        heatmap: how joints become heatmaps.
+        augment: how crops vary; None: not at all.
+        seed: of every draw.
+        batch_size: people a batch, of all processes together.
+        second: another crop of the same variation, such as a teacher's input; None: no other.
+    """
+
+    people: Sequence[Person]
+    skeleton: Skeleton
+    crop: InputConfig
+    heatmap: HeatmapConfig
+    augment: AugmentConfig | None
+    seed: int
+    batch_size: int
+    second: InputConfig | None = None
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch. People who do not fill the last one are left out of it; others each epoch."""
+        return max(len(self.people) // self.batch_size, 1)
+
+
+def batch_numbers(people: TrainingSet, epoch: int, step: int, share: tuple[int, int] = (0, 1)) -> np.ndarray:
+    """Return which people make up a batch, int64 [N].
+
+    Args:
+        people: the set.
+        epoch: from 0; each has its own order.
+        step: from 0, of the epoch.
+        share: (rank, processes): every how-manieth of the batch this process takes.
+    """
+    order = np.random.default_rng([people.seed, epoch]).permutation(len(people.people))
+    start = step * people.batch_size
+    return order[start : start + people.batch_size][share[0] :: share[1]]
+
+
+def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray) -> Batch:
+    """Read, vary, crop and encode the people with these numbers.
+
+    Raises:
+        UserError: a picture that cannot be read; the person's annotation is named.
+    """
+    size = (people.crop.width, people.crop.height)
+    crops, seconds, maps, weights = [], [], [], []
+    for number in numbers:
+        person = people.people[number]
+        image = read_person(person)
+        variation = vary(people, epoch, int(number))
+        crops.append(render(image, variation, size, people.crop.padding))
+        if people.second is not None:
+            wide = (people.second.width, people.second.height)
+            seconds.append(render(image, variation, wide, people.second.padding))
+        joints = move_joints(person.joints, variation, size, people.crop.padding, people.skeleton)
+        encoded = encode_joints(joints, people.crop, people.heatmap)
+        maps.append(encoded[0])
+        weights.append(encoded[1])
+    return Batch(
+        numbers=np.asarray(numbers, np.int64),
+        images=normalise(np.stack(crops), people.crop),
+        heatmaps=np.stack(maps),
+        weights=np.stack(weights),
+        wide=normalise(np.stack(seconds), people.second) if people.second is not None else None,
+    )
+
+
+def vary(people: TrainingSet, epoch: int, number: int) -> Variation:
+    """Return how a person's crop is varied in an epoch: always the same for the same arguments."""
+    person = people.people[number]
+    if people.augment is None:
+        return Variation(np.asarray(person.box, np.float64))
+    rng = np.random.default_rng([people.seed, epoch, number])
+    return draw(rng, person.box, person.joints, people.augment, people.crop, people.skeleton)
+
+
+def encode_joints(
+    joints: np.ndarray, crop: InputConfig, config: HeatmapConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw joints [J, 3] (crop pixels, v) as heatmaps [J, H / 4, W / 4], with weights [J]."""
+    size = (crop.width, crop.height)
+    small = (crop.width // STRIDE, crop.height // STRIDE)
+    return heatmap.encode(joints[:, :2], joints[:, 2], size, small, config.sigma, config.encode, config.grid)
+
+
+def read_person(person: Person) -> np.ndarray:
+    """Return the person's picture, uint8 RGB [H, W, 3]; an error names the annotation too."""
+    try:
+        return person.read()
+    except UserError as error:
+        raise UserError(f"{error} (annotation {person.annotation_id}, image {person.image_id})") from None

@@ -1,0 +1,92 @@
+"""Load the sets of a config: one, or several merged into one, with their joints brought together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tinypose.config import DataConfig, DatasetConfig
+from tinypose.data.coco import PeopleSet, Person, load_people
+from tinypose.data.mpii import load_mpii
+from tinypose.errors import UserError
+from tinypose.skeleton import Skeleton, load_skeleton
+
+
+def training_sets(data: DataConfig) -> list[DatasetConfig]:
+    """Return the sets to train on: those that `data.datasets` names, or `data.train`."""
+    if data.datasets:
+        return [data.sets[name] for name in data.datasets]
+    if data.train is None:
+        raise UserError(
+            "data.train: not set; give -o data.train.annotations=FILE -o data.train.images=FOLDER"
+        )
+    return [data.train]
+
+
+def load_training(data: DataConfig, skeleton: Skeleton) -> tuple[list[Person], list[str]]:
+    """Load all people to train on, set after set.
+
+    Returns:
+        The people, with joints in the order of `skeleton`, and a line about each set.
+
+    Raises:
+        UserError: no set, or one that cannot be used.
+    """
+    people: list[Person] = []
+    lines = []
+    for dataset in training_sets(data):
+        loaded = load_set(dataset, skeleton)
+        people += loaded.people
+        lines.append(f"{Path(dataset.annotations).name}: {loaded.summary}")
+    return people, lines
+
+
+def load_set(dataset: DatasetConfig, skeleton: Skeleton) -> PeopleSet:
+    """Load one set, with its joints in the order of `skeleton`.
+
+    Raises:
+        UserError: a file that cannot be used, or a set that has no joint of `skeleton`.
+    """
+    own = skeleton if dataset.skeleton is None else load_skeleton(dataset.skeleton)
+    load = load_mpii if dataset.format == "mpii" else load_people
+    people = load(dataset.annotations, dataset.images, own)
+    if own.joints == skeleton.joints:
+        return people
+    return map_people(people, own, skeleton)
+
+
+def map_people(people: PeopleSet, source: Skeleton, target: Skeleton) -> PeopleSet:
+    """Bring the joints of a set to another skeleton by their names.
+
+    Joints that the set does not have are left unannotated, and so are masked while training. People
+    who keep no annotated joint are left out and counted.
+
+    Raises:
+        UserError: the two skeletons have no joint in common, or nobody is left.
+    """
+    order = joint_map(source.joints, target.joints)
+    if not order:
+        raise UserError(
+            f"{people.annotations}: skeletons '{source.name}' and '{target.name}' have no joint in common"
+        )
+    mapped, lost = [], 0
+    for person in people.people:
+        joints = np.zeros((len(target.joints), 3), np.float32)
+        for here, there in order:
+            joints[here] = person.joints[there]
+        if (joints[:, 2] > 0).any():
+            mapped.append(replace(person, joints=joints))
+        else:
+            lost += 1
+    if not mapped:
+        raise UserError(f"{people.annotations}: nobody with a joint of skeleton '{target.name}'")
+    skipped = dict(people.skipped)
+    if lost:
+        skipped[f"without a joint of {target.name}"] = lost
+    return replace(people, people=mapped, skipped=skipped)
+
+
+def joint_map(source: Sequence[str], target: Sequence[str]) -> list[tuple[int, int]]:
+    """Return (place in `target`, place in `source`) of each joint that both have."""
+    return [(here, source.index(name)) for here, name in enumerate(target) if name in source]
