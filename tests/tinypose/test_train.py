@@ -1,4 +1,4 @@
-"""The engine: a run that is stopped or killed ends, when it goes on, as one that was not; bad input is named."""
+"""The engine: a run that is stopped or killed ends as one that was not; bad input is named."""
 
 import json
 import os
