@@ -1,13 +1,21 @@
-"""The C++ side, built once a session for each kind of processor."""
+"""The C++ side, built once a session for each kind of processor; and machines to measure."""
 
+import getpass
+import json
 import os
 import shutil
+import socket
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[3]
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[2]
 CPP = PROJECT / "lite_deploy" / "cpp"
 CROSS = "aarch64-linux-gnu-g++"
 EMULATOR = "qemu-aarch64-static"
@@ -75,3 +83,93 @@ def pose_check(request):
         return done.stdout.splitlines()
 
     return run
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """A real sshd on a loopback port, with throw-away keys."""
+
+    port: int
+    key: Path
+    known_hosts: Path
+
+    @property
+    def device(self) -> str:
+        """What to write after --device."""
+        return f"ssh:{getpass.getuser()}@127.0.0.1:{self.port}"
+
+    @property
+    def options(self) -> list[str]:
+        """The options that go with it."""
+        return ["--device", self.device, "--key", str(self.key), "--known-hosts", str(self.known_hosts)]
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory) -> Iterator[Sshd]:
+    """A running sshd that this user may log in to with a key."""
+    program = shutil.which("sshd") or shutil.which("/usr/sbin/sshd")
+    if program is None:
+        pytest.skip("needs sshd (Debian: openssh-server)")
+    need("ssh", "ssh-keygen")
+    folder = tmp_path_factory.mktemp("sshd")
+    for name in ("host", "user", "stranger"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
+        subprocess.run(command, check=True, timeout=30)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "authorized").write_text((folder / "user.pub").read_text())
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    lines = [
+        f"Port {port}",
+        "ListenAddress 127.0.0.1",
+        f"HostKey {folder}/host",
+        f"AuthorizedKeysFile {folder}/authorized",
+        "PidFile none",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "KbdInteractiveAuthentication no",
+        "StrictModes no",
+    ]
+    (folder / "config").write_text("\n".join(lines) + "\n")
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where a root sshd locks its unprivileged half in
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen([program, "-D", "-e", "-f", folder / "config"], stderr=log)
+    try:
+        for _ in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        else:
+            pytest.fail(f"sshd does not answer: {(folder / 'log').read_text()}")
+        yield Sshd(port, folder / "user", folder / "known")
+    finally:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+@pytest.fixture
+def phones(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """A function that sets up phones behind the adb stand-in and returns the folder they are played from."""
+    folder = tmp_path / "phones"
+    folder.mkdir()
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "adb"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{HERE}/adb_standin.py" "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("ADB_STANDIN", str(folder))
+
+    def plug_in(**states: str | dict) -> Path:
+        phones = {}
+        for serial, state in states.items():
+            phone = {"state": state} if isinstance(state, str) else {"state": "device", **state}
+            phones[serial] = {"free_bytes": 10**9, **phone}
+            (folder / serial / "data" / "local" / "tmp").mkdir(parents=True, exist_ok=True)
+            (folder / serial / "bin").mkdir(exist_ok=True)
+        (folder / "phones.json").write_text(json.dumps(phones))
+        return folder
+
+    return plug_in

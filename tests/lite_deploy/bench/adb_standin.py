@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""A stand-in for adb: plays phones from the folder $ADB_STANDIN. Not Android, and not adb.
+
+The folder holds `phones.json`: for each serial its state, its free bytes and, optionally, `unplug_after`, a
+number of commands. Each phone's files lie under SERIAL/: paths like /data/local/tmp, /proc/cpuinfo and /sys
+lead there if SERIAL/ has them, else to this machine's. Programs in SERIAL/bin come first. Commands really
+run, on this machine. What it prints is what adb prints.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(os.environ["ADB_STANDIN"])
+STORAGE = "/data/local/tmp"
+
+
+def main(words: list[str]) -> int:
+    phones = json.loads((ROOT / "phones.json").read_text())
+    if words == ["devices"]:
+        print("List of devices attached")
+        for serial, phone in phones.items():
+            print(f"{serial}\t{phone['state']}")
+        return 0
+    assert words[0] == "-s", words
+    serial, verb, *rest = words[1:]
+    phone = phones.get(serial)
+    if phone is None or phone["state"] != "device":
+        trouble = f"device '{serial}' not found" if phone is None else f"device {phone['state']}"
+        return fail(f"adb: {trouble}" if verb != "shell" else f"error: {trouble}")
+    if "unplug_after" in phone:
+        phone["unplug_after"] -= 1
+        if phone["unplug_after"] < 0:
+            del phones[serial]
+            (ROOT / "phones.json").write_text(json.dumps(phones))
+            return fail("error: closed")
+        (ROOT / "phones.json").write_text(json.dumps(phones))
+    files = ROOT / serial
+    if verb == "shell":
+        return shell(files, " ".join(rest))
+    if verb == "push":
+        return push(files, phone["free_bytes"], Path(rest[0]), rest[1])
+    if verb == "pull":
+        source = on_phone(files, rest[0])
+        if not source.is_file():
+            return fail(f"adb: error: failed to stat remote object '{rest[0]}': No such file or directory")
+        Path(rest[1]).write_bytes(source.read_bytes())
+        return 0
+    return fail(f"adb: unknown command {verb}")
+
+
+def on_phone(files: Path, path: str) -> Path:
+    return files / path.lstrip("/")
+
+
+def shell(files: Path, script: str) -> int:
+    for top in (STORAGE, "/proc/cpuinfo", "/proc/meminfo", "/sys"):
+        if on_phone(files, top).exists():
+            script = re.sub(rf"(?<![\w./]){re.escape(top)}(?=[/\s'\"]|$)", str(on_phone(files, top)), script)
+    environment = {**os.environ, "PATH": f"{files / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True)
+    storage = str(on_phone(files, STORAGE)).encode()
+    sys.stdout.buffer.write(done.stdout.replace(storage, STORAGE.encode()))
+    sys.stderr.buffer.write(done.stderr.replace(storage, STORAGE.encode()))
+    return done.returncode
+
+
+def push(files: Path, free: int, local: Path, remote: str) -> int:
+    used = sum(each.stat().st_size for each in on_phone(files, STORAGE).rglob("*") if each.is_file())
+    content = local.read_bytes()
+    if used + len(content) > free:
+        full = "remote write failed: No space left on device"
+        return fail(f"adb: error: failed to copy '{local}' to '{remote}': {full}")
+    target = on_phone(files, remote)
+    target.write_bytes(content)
+    target.chmod(0o644)
+    print(f"{local}: 1 file pushed.")
+    return 0
+
+
+def fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
