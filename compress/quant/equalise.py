@@ -110,42 +110,41 @@ def channel_statistics(graph: Graph, batches: Batches) -> dict[str, tuple[np.nda
 
 
 def find_factors(
-    graph: Graph, statistics: dict[str, tuple[np.ndarray, np.ndarray]], errors: dict[str, float]
+    graph: Graph, statistics: dict[str, tuple[np.ndarray, np.ndarray]], gains: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Find the factors that leave the least quantisation noise at the heatmaps.
 
-    A convolution's noise, in the units of its output, is that of rounding its input, one step for the
-    whole tensor, and that of rounding its weights, one step an output channel:
+    The noise in channel o of a convolution's output, in units that the factors do not change, is that of
+    rounding its input, one step for the whole tensor, and that of rounding its weights, one step an output
+    channel:
 
-        n = step_x^2 sum (w s)^2  +  sum_o step_w,o^2 sum_c mean(x_c^2) / s_c^2
+        n_o = (step_x^2 sum (w_o s)^2  +  step_w,o^2 sum_c mean(x_c^2) / s_c^2) / 12
 
-    with step_x = max_c (peak_c / s_c) / 127 and step_w,o = max |w_o s| / 127. How much of it arrives at
-    the heatmaps is known from the sensitivity e that was measured at s = 1: it is weighted by e / n(1).
-    The sum over all convolutions is minimised over the logarithms of the factors by L-BFGS.
+    with step_x = max_c (peak_c / s_c) / 127 and step_w,o = max |w_o s| / 127. Weighted by how much of it
+    arrives at the heatmaps, and summed over all convolutions, it is minimised over the logarithms of the
+    factors by L-BFGS.
 
     Args:
         graph: BatchNorm folded.
         statistics: of `channel_statistics`.
-        errors: of `compress.quant.sensitivity`.
+        gains: of `compress.quant.gains.noise_gains`.
 
     Returns:
         For each tensor float32 [C]: what its channels are divided by.
     """
     classes, count = factor_classes(graph)
-    terms = []
-    for node in graph.convolutions():
-        if node.kind == "conv2d" and errors.get(node.name, 0) > 0:
-            term = _noise_term(node, *statistics[node.inputs[0]])
-            noise = term(np.zeros(len(classes[node.inputs[0]])))[0]
-            if noise > 0:
-                terms.append((errors[node.name] / noise, classes[node.inputs[0]], term))
+    terms = [
+        (classes[node.inputs[0]], _noise_term(node, *statistics[node.inputs[0]], gains[node.name]))
+        for node in graph.convolutions()
+        if node.kind == "conv2d"
+    ]
 
     def total(logs: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = 0.0, np.zeros(count)
-        for weight, channels, term in terms:
+        for channels, term in terms:
             noise, slope = term(logs[channels])
-            value += weight * noise
-            np.add.at(gradient, channels, weight * slope)
+            value += noise
+            np.add.at(gradient, channels, slope)
         gradient[0] = 0
         return value, gradient
 
@@ -184,26 +183,27 @@ def _scaled(node: Node, read: np.ndarray, written: np.ndarray) -> dict[str, np.n
     return params
 
 
-def _noise_term(node: Node, peak: np.ndarray, power: np.ndarray) -> NoiseTerm:
+def _noise_term(node: Node, peak: np.ndarray, power: np.ndarray, gain: np.ndarray) -> NoiseTerm:
     """Return a function from log factors [C] of a convolution's input to its noise and the gradient."""
+    gain = gain / (12 * LEVELS**2)
     weight, groups = node.params["weight"].astype(np.float64), node.attrs["groups"]
     outputs, inputs = weight.shape[:2]
     first = np.arange(outputs) // (outputs // groups) * inputs
     members = first[:, None] + np.arange(inputs)  # [O, I/groups]: the input channel of each kernel
     square = np.zeros(len(peak))
-    np.add.at(square, members, (weight**2).sum((2, 3)))
+    np.add.at(square, members, gain[:, None] * (weight**2).sum((2, 3)))
     log_weight = np.log(np.abs(weight).max((2, 3)) + 1e-12)
     log_peak = np.log(peak.astype(np.float64) + 1e-12)
 
     def term(logs: np.ndarray) -> tuple[float, np.ndarray]:
         log_range, share = _smooth_max(log_peak - logs)
-        rounding_x = np.exp(2 * log_range) / LEVELS**2
+        rounding_x = np.exp(2 * log_range)
         spread = square * np.exp(2 * logs)
         by_input = rounding_x * spread.sum()
         gradient = 2 * rounding_x * spread - 2 * by_input * share
 
         log_rows, shares = _smooth_max(log_weight + logs[members])
-        rounding_w = np.exp(2 * log_rows) / LEVELS**2
+        rounding_w = gain * np.exp(2 * log_rows)
         powers = (power * np.exp(-2 * logs))[members]
         by_weight = rounding_w * powers.sum(1)
         np.add.at(gradient, members, 2 * by_weight[:, None] * shares - 2 * rounding_w[:, None] * powers)

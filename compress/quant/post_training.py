@@ -12,6 +12,7 @@ import numpy as np
 from compress.graph.ir import Graph
 from compress.quant.data import batches_of
 from compress.quant.equalise import apply_factors, channel_statistics, find_factors
+from compress.quant.gains import noise_gains
 from compress.quant.observe import observe
 from compress.quant.scales import ConvScale, without
 from compress.quant.sensitivity import sensitivity
@@ -86,15 +87,14 @@ def quantise(graph: Graph, crops: np.ndarray, config: Config, measure: Measure) 
     _try(result, f"{settings.ranges} ranges", [], measure)
     if _enough(result, config):
         return result
-    result.errors = sensitivity(graph, result.scales, few())
     if settings.equalise:
-        factors = find_factors(graph, channel_statistics(graph, batches), result.errors)
+        factors = find_factors(graph, channel_statistics(graph, batches), noise_gains(graph, few()))
         result.graph = apply_factors(graph, factors)
         result.scales = calibrated(result.graph)
         _try(result, "equalised", [], measure)
         if _enough(result, config):
             return result
-        result.errors = sensitivity(result.graph, result.scales, few(), "sensitivity, equalised")
+    result.errors = sensitivity(result.graph, result.scales, few())
     keep_most_sensitive(result, config, measure)
     return result
 

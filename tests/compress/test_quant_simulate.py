@@ -1,0 +1,125 @@
+"""The simulation of INT8 against arithmetic in whole numbers, and the sensitivity against brute force."""
+
+import numpy as np
+import paddle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compress.graph.ir import Graph, Node
+from compress.graph.run import run_numpy
+from compress.quant.observe import observe
+from compress.quant.scales import ConvScale, quantise_weight, weight_ranges, without
+from compress.quant.sensitivity import sensitivity
+from compress.quant.simulate import Simulation, fake_quant, find_scales
+from tinypose.errors import UserError
+
+
+def convolution(name: str, read: str, write: str, weight: np.ndarray, groups: int = 1, relu: bool = False):
+    pad = weight.shape[-1] // 2
+    attrs = {"stride": [1, 1], "padding": [pad, pad], "dilation": [1, 1], "groups": groups, "relu": relu}
+    bias = np.linspace(-0.2, 0.3, len(weight)).astype(np.float32)
+    return Node("conv2d", name, [read], [write], attrs, {"weight": weight.astype(np.float32), "bias": bias})
+
+
+def small_graph(seed: int = 0) -> Graph:
+    """Three convolutions, one depthwise, with a sum across."""
+    rng = np.random.default_rng(seed)
+    nodes = [
+        convolution("first", "image", "a", rng.normal(0, 0.4, (8, 3, 3, 3)), relu=True),
+        convolution("depth", "a", "b", rng.normal(0, 0.4, (8, 1, 3, 3)), groups=8),
+        Node("add", "sum", ["a", "b"], ["c"]),
+        convolution("last", "c", "heatmaps", rng.normal(0, 0.4, (5, 8, 1, 1))),
+    ]
+    shapes = {"image": (1, 3, 12, 8), "a": (1, 8, 12, 8), "b": (1, 8, 12, 8), "c": (1, 8, 12, 8)}
+    return Graph("image", ["heatmaps"], nodes, {**shapes, "heatmaps": (1, 5, 12, 8)})
+
+
+def images(count: int = 4, seed: int = 9) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (count, 3, 12, 8)).astype(np.float32)
+
+
+@given(st.floats(0.01, 1e3), st.lists(st.floats(-2e3, 2e3, width=32), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_fake_quant_is_the_nearest_step_within_the_range(limit, values):
+    x = np.array(values, np.float32)
+    y = fake_quant(paddle.to_tensor(x), limit).numpy()
+    step = limit / 127
+    assert np.abs(y).max() <= limit * (1 + 1e-6)
+    assert np.abs(y / step - np.round(y / step)).max() < 1e-3
+    inside = np.abs(x) <= limit
+    assert np.all(np.abs(y - x)[inside] <= step * 0.5001)
+
+
+def test_ties_round_away_from_zero():
+    x = paddle.to_tensor(np.array([0.5, 1.5, -0.5, -2.5], np.float32))
+    assert fake_quant(x, 127.0).numpy().tolist() == [1, 2, -1, -3]
+
+
+def test_a_quantised_convolution_equals_whole_number_arithmetic():
+    graph = small_graph()
+    node = graph.nodes[0]
+    graph = Graph("image", ["a"], [node], {"image": (1, 3, 12, 8), "a": (1, 8, 12, 8)})
+    scale = ConvScale(2.0, weight_ranges(node))
+    x = images(2)
+    whole = np.clip(np.trunc(x * 63.5 + np.copysign(0.5, x)), -127, 127).astype(np.int64)
+    kernel = quantise_weight(node.params["weight"], scale.weight).astype(np.int64)
+    padded = np.pad(whole, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3))
+    sums = np.einsum("nchwij,ocij->nohw", windows, kernel)
+    steps = (2.0 / 127) * scale.weight.astype(np.float64) / 127
+    channel = (slice(None), None, None)
+    expected = np.maximum(sums * steps[channel] + node.params["bias"][channel], 0)
+    assert np.abs(Simulation(graph, {"first": scale})(x) - expected).max() < 1e-5
+
+
+def test_nothing_quantised_is_the_float_network():
+    graph, x = small_graph(), images()
+    assert np.array_equal(Simulation(graph, {})(x), run_numpy(graph, x)[0])
+
+
+def test_scales_can_be_taken_back():
+    graph, x = small_graph(), images()
+    scales = find_scales(graph, observe(graph, lambda: [x]), "abs_max")
+    simulation = Simulation(graph, scales)
+    quantised = simulation(x)
+    simulation.set_scales({})
+    assert np.array_equal(simulation(x), run_numpy(graph, x)[0])
+    simulation.set_scales(scales)
+    assert np.array_equal(simulation(x), quantised)
+
+
+def test_sensitivity_equals_quantising_each_layer_alone():
+    graph, batches = small_graph(), [images(3, 1), images(2, 2)]
+    scales = find_scales(graph, observe(graph, lambda: batches), "mse")
+    found = sensitivity(graph, scales, batches, progress="")
+    x = np.concatenate(batches)
+    expected = run_numpy(graph, x)[0]
+    for name, error in found.items():
+        alone = Simulation(graph, {name: scales[name]})(x)
+        assert error == pytest.approx(np.sum((alone - expected) ** 2) / np.sum(expected**2), rel=1e-3)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert set(found) == {"first", "depth", "last"}
+
+
+def test_histograms_hold_every_value_once():
+    graph, x = small_graph(), images()
+    histograms = observe(graph, lambda: [x[:3], x[3:]])
+    assert set(histograms) == {"image", "a", "c"}
+    assert histograms["image"].counts.sum() == x.size
+    assert histograms["image"].top == pytest.approx(np.abs(x).max())
+
+
+def test_calibrating_on_nothing_is_an_error():
+    with pytest.raises(UserError, match="no people"):
+        observe(small_graph(), list)
+
+
+def test_not_finite_activations_are_named():
+    with pytest.raises(UserError, match="'image'"):
+        observe(small_graph(), lambda: [np.full((1, 3, 12, 8), np.inf, np.float32)])
+
+
+def test_without_leaves_the_rest():
+    scales = {name: ConvScale(1.0, np.ones(1, np.float32)) for name in "abc"}
+    assert set(without(scales, ["b"])) == {"a", "c"}
