@@ -1,7 +1,7 @@
-"""One function to open a model of an artifact folder with the engine it is made for.
+"""A model of an artifact folder as a function, after the checks that only reading the model itself allows.
 
-What comes back is a callable from float32 images [N, 3, H, W] to float32 heatmaps [N, J, h, w], the same for
-every engine. Each engine is imported only when it is used.
+The engines are in `tinypose.inference.engines`. What comes back here is a callable from float32 images
+[N, 3, H, W] to float32 heatmaps [N, J, h, w].
 """
 
 import importlib.metadata
@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lite_deploy.artifact import Artifact, ModelRecord
 from lite_deploy.combinations import check_run
 from lite_deploy.nb import read_nb
 from tinypose.errors import UserError
+from tinypose.inference.artifact import Artifact
+from tinypose.inference.engines import open_engine
 
 Run = Callable[[np.ndarray], np.ndarray]
 
@@ -34,92 +35,32 @@ def open_model(artifact: Artifact, folder: str | Path, name: str, threads: int =
         UserError: no such model, or one that must not run on this machine.
     """
     record = artifact.model(name)
-    paths = [Path(folder) / each.file for each in record.files]
-    opened = _ENGINES[record.engine](paths, record, threads)
+    if record.engine == "paddle-lite":
+        _check_lite(Path(folder) / record.files[0].file)
+    opened = open_engine(artifact, folder, name, threads)
     expected = (3, artifact.input.height, artifact.input.width)
 
     def run(images: np.ndarray) -> np.ndarray:
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.float32:
             raise ValueError(f"expected float32 [N, {', '.join(map(str, expected))}], found {images.dtype} "
                              f"{list(images.shape)}")  # fmt: skip
-        return opened(np.ascontiguousarray(images))
+        return opened(images)[0]
 
     return run
 
 
-def _open_lite(paths: list[Path], record: ModelRecord, threads: int) -> Run:
-    model = read_nb(paths[0])
-    check_run(model, str(paths[0]))
-    _check_numpy()
-    if threads != 1:
-        raise UserError(
-            f"{paths[0]}: Paddle-Lite's Python package runs on one thread; {threads} were asked for"
-        )
+def _check_lite(path: Path) -> None:
+    """Refuse a `.nb` that would load and run here, and give wrong numbers without a word."""
+    model = read_nb(path)
+    check_run(model, str(path))
     import paddlelite.lite as lite
 
     version = lite.Opt().version()
     if version != model.version:
         raise UserError(
-            f"{paths[0]}: made by Paddle-Lite {model.version}, and the runtime here is {version}; they must "
+            f"{path}: made by Paddle-Lite {model.version}, and the runtime here is {version}; they must "
             "be of one version: export again"
         )
-    config = lite.MobileConfig()
-    config.set_model_from_file(str(paths[0]))
-    predictor = lite.create_paddle_predictor(config)
-
-    def run(images: np.ndarray) -> np.ndarray:
-        heatmaps = []
-        for image in images:  # one at a time, as on a phone
-            predictor.get_input(0).from_numpy(image[None])
-            predictor.run()
-            # A view into the predictor's memory, which the next run overwrites.
-            heatmaps.append(predictor.get_output(0).numpy().copy())
-        return np.concatenate(heatmaps)
-
-    return run
-
-
-def _check_numpy() -> None:
-    if int(np.__version__.split(".")[0]) >= 2:
-        raise UserError(
-            f"numpy {np.__version__}: Paddle-Lite's Python package corrupts data with numpy 2 and is silent; "
-            "install numpy 1.26"
-        )
-
-
-def _open_onnx(paths: list[Path], record: ModelRecord, threads: int) -> Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(paths[0]), options, providers=["CPUExecutionProvider"])
-    image, heatmaps = session.get_inputs()[0].name, session.get_outputs()[0].name
-    return lambda images: session.run([heatmaps], {image: images})[0]
-
-
-def _open_paddle(paths: list[Path], record: ModelRecord, threads: int) -> Run:
-    from paddle import inference
-
-    config = inference.Config(str(paths[0]), str(paths[1]))
-    config.disable_gpu()
-    config.disable_glog_info()
-    config.set_cpu_math_library_num_threads(threads)
-    predictor = inference.create_predictor(config)
-    source = predictor.get_input_handle(predictor.get_input_names()[0])
-    result = predictor.get_output_handle(predictor.get_output_names()[0])
-
-    def run(images: np.ndarray) -> np.ndarray:
-        source.reshape(images.shape)
-        source.copy_from_cpu(images)
-        predictor.run()
-        return result.copy_to_cpu()
-
-    return run
-
-
-_ENGINES = {"paddle-lite": _open_lite, "onnxruntime": _open_onnx, "paddle-inference": _open_paddle}
 
 
 def tool_versions() -> dict[str, str]:

@@ -68,7 +68,7 @@ class Lateral(nn.Layer):
         self.convs = nn.LayerList([ConvNorm(channels, CHANNELS, 1) for channels in STAGE_CHANNELS])
 
     def forward(self, features):
-        return [layer(x) for layer, x in zip(self.convs, features, strict=True)]
+        return [layer(features[level]) for level, layer in enumerate(self.convs)]
 
 
 class PAN(nn.Layer):
@@ -127,9 +127,9 @@ class HeadFeatures(nn.Layer):
             self.add_sublayer(f"cls_conv_pw{level}", nn.LayerList(pointwise))
 
     def forward(self, x, level):
-        pairs = zip(getattr(self, f"cls_conv_dw{level}"), getattr(self, f"cls_conv_pw{level}"), strict=True)
-        for depthwise, pointwise in pairs:
-            x = pointwise(depthwise(x))
+        depthwise, pointwise = getattr(self, f"cls_conv_dw{level}"), getattr(self, f"cls_conv_pw{level}")
+        for i in range(len(depthwise)):  # what exports the network cannot read zip
+            x = pointwise[i](depthwise[i](x))
         return x
 
 

@@ -1,0 +1,148 @@
+"""The engines that run a model of an artifact folder, behind one function.
+
+What comes back is a callable from float32 images [N, 3, H, W] to the list of the model's outputs, the same
+for every engine. Each engine is imported only when it is used. A callable may be shared by threads; it runs
+one call at a time.
+"""
+
+import importlib.metadata
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from tinypose.errors import UserError
+from tinypose.inference.artifact import Artifact, DetectorArtifact, ModelRecord
+
+Run = Callable[[np.ndarray], list[np.ndarray]]
+
+ENGINES = ("paddle-lite", "onnxruntime", "paddle-inference")
+
+
+def open_engine(
+    artifact: Artifact | DetectorArtifact, folder: str | Path, name: str, threads: int = 1
+) -> Run:
+    """Open a model of a folder whose description was read.
+
+    Args:
+        artifact: what the description says.
+        folder: where the files are.
+        name: of the model, for example `x86_fp32`.
+        threads: how many the engine may use; Paddle-Lite's Python package has one.
+
+    Raises:
+        UserError: no such model, or one that must not run on this machine.
+    """
+    record = artifact.model(name)
+    paths = [Path(folder) / each.file for each in record.files]
+    open_it = {"paddle-lite": _open_lite, "onnxruntime": _open_onnx, "paddle-inference": _open_paddle}
+    opened = open_it[record.engine](paths, record, artifact.tools, threads)
+    lock = Lock()
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        with lock:
+            return opened(np.ascontiguousarray(images))
+
+    return run
+
+
+def default_engine() -> str:
+    """Return the engine that is fastest on this machine: Paddle-Lite on ARM, ONNX Runtime elsewhere."""
+    return "paddle-lite" if machine() == "arm" else "onnxruntime"
+
+
+def choose_model(artifact: Artifact | DetectorArtifact, engine: str | None = None) -> str:
+    """Return the name of the FP32 model for an engine on this machine.
+
+    Args:
+        artifact: what the folder's description says.
+        engine: one of `ENGINES`; none: `default_engine`.
+
+    Raises:
+        UserError: no such engine, or no such model in the folder.
+    """
+    engine = engine or default_engine()
+    if engine not in ENGINES:
+        raise UserError(f"engine '{engine}': expected one of: {', '.join(ENGINES)}")
+    for each in artifact.models:
+        if each.engine == engine and each.precision == "fp32" and each.target in ("any", machine()):
+            return each.name
+    names = ", ".join(f"{each.name} ({each.engine})" for each in artifact.models)
+    raise UserError(f"no FP32 model for {engine} on {platform.machine()} in this folder; it has: {names}")
+
+
+def machine() -> str:
+    """Return `arm` or `x86`, what this machine is to `ModelRecord.target`."""
+    name = platform.machine().lower()
+    return "arm" if name.startswith(("arm", "aarch64")) else "x86"
+
+
+def _open_lite(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Run:
+    if record.target != machine():
+        raise UserError(f"{paths[0]} is built for {record.target}, and this is {platform.machine()}")
+    if int(np.__version__.split(".")[0]) >= 2:
+        raise UserError(
+            f"numpy {np.__version__}: Paddle-Lite's Python package corrupts data with numpy 2 and is silent; "
+            "install numpy 1.26"
+        )
+    version = importlib.metadata.version("paddlelite")
+    if version != tools.get("paddlelite"):
+        raise UserError(
+            f"{paths[0]}: made by Paddle-Lite {tools.get('paddlelite')}, and the runtime here is {version}; "
+            "they must be of one version: export again"
+        )
+    if threads != 1:
+        raise UserError(
+            f"{paths[0]}: Paddle-Lite's Python package runs on one thread; {threads} were asked for"
+        )
+    import paddlelite.lite as lite
+
+    config = lite.MobileConfig()
+    config.set_model_from_file(str(paths[0]))
+    predictor = lite.create_paddle_predictor(config)
+    count = len(predictor.get_output_names())
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        outputs = []
+        for image in images:  # one at a time, as on a phone
+            predictor.get_input(0).from_numpy(image[None])
+            predictor.run()
+            # Views into the predictor's memory, which the next run overwrites.
+            outputs.append([predictor.get_output(i).numpy().copy() for i in range(count)])
+        return [np.concatenate(each) for each in zip(*outputs, strict=True)]
+
+    return run
+
+
+def _open_onnx(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Run:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(paths[0]), options, providers=["CPUExecutionProvider"])
+    image = session.get_inputs()[0].name
+    return lambda images: session.run(None, {image: images})
+
+
+def _open_paddle(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Run:
+    from paddle import inference
+
+    config = inference.Config(str(paths[0]), str(paths[1]))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.set_cpu_math_library_num_threads(threads)
+    predictor = inference.create_predictor(config)
+    source = predictor.get_input_handle(predictor.get_input_names()[0])
+    results = [predictor.get_output_handle(name) for name in predictor.get_output_names()]
+
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        source.reshape(images.shape)
+        source.copy_from_cpu(images)
+        predictor.run()
+        return [each.copy_to_cpu() for each in results]
+
+    return run
