@@ -1,0 +1,96 @@
+"""People in pictures: a detector finds them, a pose network finds their joints."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinypose.data.coco import AREA_OF_BOX, cut_box
+from tinypose.inference.detector import Boxes
+from tinypose.inference.people import JOINT_SCORE, NOBODY, People
+from tinypose.metrics.oks import oks_nms, rescore
+from tinypose.skeleton import Skeleton
+
+# OKS above which two poses in one picture are the same person's. A second box on one person's head and chest
+# comes to 0.7 and more; of 279 pairs of different people in coco-mini, 277 are below 0.15.
+SAME = 0.6
+
+FindJoints = Callable[[np.ndarray, np.ndarray], np.ndarray]
+FindPeople = Callable[[np.ndarray], Boxes]
+
+
+@dataclass(frozen=True)
+class PoseEstimator:
+    """Call it with a picture.
+
+        from tinypose import PoseEstimator
+
+        estimate = PoseEstimator.from_artifact("artifacts/tinypose_256x192", "artifacts/picodet_s_416")
+        people = estimate(image)  # uint8 RGB [H, W, 3]
+        drawn = people.draw(image)
+
+    May be called from several threads; each engine runs one call at a time.
+
+    Attributes:
+        pose: finds joints: (image uint8 RGB [H, W, 3], boxes [N, 4]) -> float32 [N, J, 3].
+        skeleton: names the joints.
+        detect: finds boxes; None: the whole picture is one person.
+        box_score: boxes that score no more are not looked at. 0.4 keeps most people and few false
+            ones; with PicoDet-S 416 on 32 pictures of COCO, 66 of 81 such boxes were on a person.
+    """
+
+    pose: FindJoints
+    skeleton: Skeleton
+    detect: FindPeople | None = None
+    box_score: float = 0.4
+
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> People:
+        """Find the people of a picture and their joints.
+
+        Args:
+            image: uint8 RGB [H, W, 3].
+            boxes: [N, 4], left, top, width, height in pixels: where to look, instead of detecting.
+
+        Raises:
+            ValueError: the picture is of another shape or type.
+        """
+        if boxes is None:
+            return self.look(image, self.find(image))
+        boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+        return self.look(image, Boxes(boxes, np.ones(len(boxes), np.float32)), merge=False)
+
+    def find(self, image: np.ndarray) -> Boxes:
+        """Return where the people are, by the detector or, without one, the whole picture."""
+        _check(image)
+        if self.detect is None:
+            height, width = image.shape[:2]
+            return Boxes(np.array([[0, 0, width, height]], np.float32), np.ones(1, np.float32))
+        return self.detect(image).above(self.box_score)
+
+    def look(self, image: np.ndarray, found: Boxes, merge: bool = True) -> People:
+        """Find the joints of people whose boxes are known, all in one batch.
+
+        Args:
+            image: uint8 RGB [H, W, 3].
+            found: boxes, and scores that go into those of the people. Boxes outside the picture, or of
+                less than two pixels either way, are left out.
+            merge: of poses that are the same person's, keep the best.
+        """
+        _check(image)
+        size = (image.shape[1], image.shape[0])
+        cut = [cut_box(np.asarray(box, np.float64), size) for box in found.boxes]
+        there = [i for i, box in enumerate(cut) if box is not None]
+        boxes, box_scores = found.boxes[there], found.scores[there]
+        joints = self.pose(image, np.array([cut[i] for i in there]).reshape(-1, 4))
+        scores = rescore(box_scores, joints[..., 2], JOINT_SCORE).astype(np.float32)
+        ids = np.full(len(there), NOBODY, np.int64)
+        people = People(boxes, joints, box_scores, scores, ids, self.skeleton)
+        if not merge:
+            return people
+        areas = AREA_OF_BOX * np.prod(boxes[:, 2:], axis=1)
+        return people.take(oks_nms(joints[..., :2], scores, areas, self.skeleton.sigmas, SAME))
+
+
+def _check(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"expected a picture uint8 [H, W, 3], found {image.dtype} {list(image.shape)}")

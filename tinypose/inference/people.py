@@ -1,0 +1,107 @@
+"""What pose estimation returns: the people of one picture."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from tinypose.drawing import draw_people
+from tinypose.skeleton import Skeleton
+
+NOBODY = -1  # the id of someone who is not followed over time
+ARRAYS = ("boxes", "keypoints", "box_scores", "scores", "ids")
+JOINT_SCORE = 0.2  # joints that score less are uncertain
+
+
+@dataclass(frozen=True)
+class People:
+    """The people found in one picture, best first; `len(people)` of them.
+
+    Attributes:
+        boxes: float32 [N, 4], left, top, width, height in image pixels: where each was looked for.
+        keypoints: float32 [N, J, 3], x and y in image pixels (whole numbers are pixel centres), score.
+        box_scores: float32 [N], 0 to 1: the detector's; of boxes that were given or no one detected, 1.
+        scores: float32 [N], 0 to 1: the box's times the mean of the joints' that are above 0.2.
+        ids: int64 [N], who it is over time, counted from 1; -1 in single pictures.
+        skeleton: names the joints.
+    """
+
+    boxes: np.ndarray
+    keypoints: np.ndarray
+    box_scores: np.ndarray
+    scores: np.ndarray
+    ids: np.ndarray
+    skeleton: Skeleton
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def take(self, which: np.ndarray | list[int]) -> "People":
+        """Return some of the people: their places, or a mask."""
+        return replace(self, **{name: getattr(self, name)[which] for name in ARRAYS})
+
+    def draw(self, image: np.ndarray, joint_score: float = JOINT_SCORE) -> np.ndarray:
+        """Draw boxes, skeletons and ids on a copy of the picture.
+
+        Args:
+            image: uint8 RGB [H, W, 3].
+            joint_score: joints that score less are drawn as circles, without limbs.
+
+        Returns:
+            uint8 RGB [H, W, 3].
+        """
+        result = draw_people(image, self.keypoints, self.skeleton, joint_score, self.boxes)
+        for box, number in zip(self.boxes, self.ids, strict=True):
+            if number != NOBODY:
+                label(result, str(number), (float(box[0]), float(box[1])), float(max(box[2:])) / 400)
+        return result
+
+    def to_coco(self, image_id: int) -> list[dict[str, Any]]:
+        """Return COCO's results form, with the box, and `track_id` for those who are followed.
+
+        Args:
+            image_id: the picture's number, or the frame's.
+        """
+        results = []
+        for box, joints, score, number in zip(self.boxes, self.keypoints, self.scores, self.ids, strict=True):
+            entry = {
+                "image_id": image_id,
+                "category_id": 1,
+                "keypoints": [round(float(value), 3) for value in joints.ravel()],
+                "score": round(float(score), 5),
+                "bbox": [round(float(value), 2) for value in box],
+            }
+            if number != NOBODY:
+                entry["track_id"] = int(number)
+            results.append(entry)
+        return results
+
+    def to_numpy(self) -> dict[str, np.ndarray]:
+        """Return copies of the arrays, by the names of the attributes."""
+        return {name: getattr(self, name).copy() for name in ARRAYS}
+
+
+def no_people(skeleton: Skeleton) -> People:
+    """Return the people of an empty picture."""
+    joints = np.zeros((0, len(skeleton.joints), 3), np.float32)
+    empty = np.zeros(0, np.float32)
+    return People(np.zeros((0, 4), np.float32), joints, empty, empty, np.zeros(0, np.int64), skeleton)
+
+
+def label(image: np.ndarray, text: str, corner: tuple[float, float], scale: float) -> None:
+    """Write white text on black into a picture, in place, its lower left at `corner`, kept inside.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        text: ASCII.
+        corner: x and y in pixels.
+        scale: size of the letters; 1 is 22 pixels high.
+    """
+    scale = min(max(scale, 0.35), max(image.shape) / 300)
+    thickness = max(1, round(scale * 1.5))
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    x = round(min(max(corner[0], 0), max(image.shape[1] - width, 0)))
+    y = round(min(max(corner[1] - base, height), max(image.shape[0] - base, height)))
+    cv2.rectangle(image, (x, y - height - 1), (x + width, y + base), (0, 0, 0), -1)
+    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,) * 3, thickness, cv2.LINE_AA)

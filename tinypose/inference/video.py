@@ -1,0 +1,195 @@
+"""Reading and writing video: frames with their times, turned as the file says.
+
+PyAV does the work, because it gives each frame's own time (a rate may vary), the turn that phones note
+beside the picture, and each error where it happens.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from time import monotonic
+
+import av
+import cv2
+import numpy as np
+
+from tinypose.errors import UserError
+
+CLOCK = 90_000  # ticks a second of written video: whole for all usual rates
+TIMEOUT = 15  # seconds that a stream may be silent
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture of a video.
+
+    Attributes:
+        index: its place among the frames that could be read, from 0.
+        time: in seconds; grows from frame to frame.
+        image: uint8 RGB [H, W, 3], turned upright.
+    """
+
+    index: int
+    time: float
+    image: np.ndarray
+
+
+class Video:
+    """A video file or stream: iterate over its frames, once.
+
+    Attributes:
+        name: the path or address.
+        total: how many frames the file says it has, or None.
+        rate: frames a second on average, or None.
+        live: whether it comes as it happens, with no end known.
+        unreadable: how many frames could not be decoded so far.
+    """
+
+    def __init__(self, name: str | Path):
+        """Open a video.
+
+        Raises:
+            UserError: it cannot be opened, is not a video, or is cut so short that nothing of it can be read.
+        """
+        self.name = str(name)
+        timeout = TIMEOUT if "://" in self.name else None
+        options = {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {}
+        try:
+            self._container = av.open(self.name, options=options, timeout=timeout)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise UserError(f"{self.name}: cannot read this as a video: {_reason(error)}") from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise UserError(f"{self.name}: no pictures in it, just sound or text")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.total = self._stream.frames or None
+        self.rate = float(self._stream.average_rate) if self._stream.average_rate else None
+        self.live = "://" in self.name and self._container.duration is None
+        self.unreadable = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames in order; what cannot be decoded is counted and left out."""
+        index, last = 0, -np.inf
+        with self._container:
+            for decoded in self._decode():
+                try:
+                    image = _upright(decoded.to_ndarray(format="rgb24"), decoded.rotation)
+                except (av.error.FFmpegError, ValueError):
+                    self.unreadable += 1
+                    continue
+                time = decoded.time if decoded.time is not None else last + 1 / (self.rate or 30)
+                # Broken files repeat or turn back their clock; filters over time need it to go on.
+                last = time if time > last else last + 1 / (self.rate or 30)
+                yield Frame(index, last, image)
+                index += 1
+        # What is missing at the end of a cut-off file never came to be decoded.
+        if self.total is not None and not self.live:
+            self.unreadable = max(self.unreadable, self.total - index)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError):
+                return  # the rest cannot be found; what is missing is counted by its number
+            try:
+                frames = packet.decode()
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                self.unreadable += 1
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.unreadable += 1
+                else:
+                    yield frame
+
+    def close(self) -> None:
+        """Close the file; also done at the end of the iteration."""
+        self._container.close()
+
+
+def read_camera(number: int | str) -> Iterator[Frame]:
+    """Yield the frames of a camera with the times at which they came.
+
+    Args:
+        number: of the camera, from 0 (or a device's path).
+
+    Raises:
+        UserError: there is no such camera, or it stops giving pictures.
+    """
+    capture = cv2.VideoCapture(number)
+    try:
+        if not capture.isOpened():
+            raise UserError(
+                f"camera {number}: cannot be opened; is it there, and not in use by another program?"
+            )
+        start, index = monotonic(), 0
+        while True:
+            good, image = capture.read()
+            if not good:
+                raise UserError(f"camera {number}: stopped after {index} frames")
+            yield Frame(index, monotonic() - start, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            index += 1
+    finally:
+        capture.release()
+
+
+class VideoWriter:
+    """Writes H.264 (or MPEG-4 where that is missing) with each frame at its own time. A context manager."""
+
+    def __init__(self, path: str | Path, rate: float | None = None):
+        """Prepare to write; the size is that of the first frame.
+
+        Args:
+            path: of the file; its suffix chooses the container (.mp4, .mkv, .mov).
+            rate: frames a second on average, a hint for players.
+        """
+        self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
+        self._rate = Fraction(rate or 30).limit_denominator(1001)
+        self._stream = None
+        self._last = -1
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._stream is not None:
+            self._container.mux(self._stream.encode())
+        self._container.close()
+
+    def write(self, image: np.ndarray, time: float) -> None:
+        """Add a frame, uint8 RGB [H, W, 3], to be shown at `time` in seconds."""
+        height, width = image.shape[0] // 2 * 2, image.shape[1] // 2 * 2  # colour is stored by 2x2 pixels
+        if self._stream is None:
+            codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+            options = {"preset": "veryfast", "crf": "20"} if codec == "libx264" else {"qscale": "3"}
+            self._stream = self._container.add_stream(codec, rate=self._rate, options=options)
+            self._stream.width, self._stream.height = width, height
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.time_base = Fraction(1, CLOCK)
+            self._start = time
+        if (height, width) != (self._stream.height, self._stream.width):  # a stream may change its size
+            image = cv2.resize(image, (self._stream.width, self._stream.height))
+        else:
+            image = np.ascontiguousarray(image[:height, :width])
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        self._last = max(self._last + 1, round((time - self._start) * CLOCK))
+        frame.pts, frame.time_base = self._last, Fraction(1, CLOCK)
+        self._container.mux(self._stream.encode(frame))
+
+
+def _upright(image: np.ndarray, rotation: int) -> np.ndarray:
+    """Turn a picture counterclockwise by `rotation` degrees, to the nearest quarter."""
+    turns = round(rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
