@@ -2,6 +2,8 @@
 
 import typer
 
+from lite_deploy.commands.bench import bench
+from lite_deploy.commands.doctor import doctor
 from lite_deploy.commands.eval import evaluate
 from lite_deploy.commands.export import export
 from lite_deploy.commands.graph import graph
@@ -17,5 +19,7 @@ app.command()(export)
 app.command()(verify)
 app.command(name="eval")(evaluate)
 app.command()(graph)
+app.command()(doctor)
+app.command()(bench)
 
 main = command_line(app)

@@ -1,0 +1,86 @@
+"""From the lines of a results file to numbers to show, with what speaks against trusting them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lite_deploy.bench import stats
+from lite_deploy.bench.results import Results, VisitLine
+
+CLOCK_FELL = 0.9  # of what it was before the runs
+
+
+@dataclass(frozen=True)
+class CaseStats:
+    """One case: latencies in milliseconds from picture to joints, and what happened meanwhile."""
+
+    model: str
+    threads: int
+    cluster: str
+    engine: str
+    summary: stats.Summary
+    stages: dict[str, float]  # median by stage: crop, network, decode
+    load_ms: float
+    first_ms: float
+    peak_mb: float
+    warnings: tuple[str, ...]
+
+
+def analyse(results: Results) -> list[CaseStats]:
+    """Sum up each case of a results file, in the order of models, clusters and threads."""
+    confidence = results.run.options.get("confidence", 0.95)
+    precision = results.run.options.get("precision", 0.03)
+    models = [each["name"] for each in results.run.artifact.get("models", ())]
+
+    def place(key: tuple[str, int, str]) -> tuple:
+        model, threads, cluster = key
+        return models.index(model) if model in models else len(models), model, cluster, threads
+
+    by_case = results.by_case()
+    return [_case(by_case[key], confidence, precision) for key in sorted(by_case, key=place)]
+
+
+def _case(visits: Sequence[VisitLine], confidence: float, precision: float) -> CaseStats:
+    first = visits[0]
+    stages = {
+        name: float(np.median(np.concatenate([getattr(each, f"{name}_ms") for each in visits])))
+        for name in ("crop", "network", "decode")
+    }
+    return CaseStats(
+        model=first.model,
+        threads=first.threads,
+        cluster=first.cluster,
+        engine=f"{first.engine} {first.engine_version}",
+        summary=stats.summarise([each.total_ms for each in visits], confidence),
+        stages=stages,
+        load_ms=float(np.median([each.load_ms for each in visits])),
+        first_ms=float(np.median([each.first_ms for each in visits])),
+        peak_mb=max(each.peak_kb for each in visits) / 1024,
+        warnings=tuple(_warnings(visits, confidence, precision)),
+    )
+
+
+def _warnings(visits: Sequence[VisitLine], confidence: float, precision: float) -> list[str]:
+    rounds = [each.total_ms for each in visits]
+    found = []
+    if (slower := max(stats.slowed_down(each) for each in rounds)) > 0:
+        found.append(f"throttling: within a round it got {slower:.0%} slower")
+    if (slower := stats.drifted(rounds)) > 0:
+        found.append(f"throttling: the last rounds were {slower:.0%} slower than the first")
+    clocks = [[max(each.clocks_khz[when], default=0) for when in ("before", "after")] for each in visits]
+    fell = [(before, after) for before, after in clocks if 0 < after < CLOCK_FELL * before]
+    if fell:
+        before, after = min(fell, key=lambda pair: pair[1] / pair[0])
+        found.append(f"throttling: the clock fell from {before // 1000} to {after // 1000} MHz")
+    if (share := stats.interrupted(np.concatenate(rounds))) > 0:
+        found.append(f"noise: {share:.0%} of the runs took over {stats.OUTLIER:g} times the median")
+    if (others := max((each.others or 0) for each in visits)) > stats.OTHERS:
+        found.append(f"noise: other programs kept up to {others:.1f} cores busy")
+    if cold := sum(not each.warm for each in visits):
+        found.append(f"unsteady: no steady latency after the warm-up in {cold} of {len(visits)} rounds")
+    if len(visits) < stats.MIN_ROUNDS:
+        found.append(f"{len(visits)} of at least {stats.MIN_ROUNDS} rounds: the interval promises too much")
+    elif not stats.enough(rounds, precision, confidence):
+        found.append(f"the median is not known to within {precision:.0%}; more rounds would tell")
+    return found

@@ -1,0 +1,182 @@
+"""pose_runner in Python: for this machine, and for boards that have this package installed.
+
+    python -m lite_deploy.bench.local_runner --pose FOLDER/pose.json --model x86_fp32
+
+It takes the options of the C++ runner (`lite_deploy/cpp/runner/main.cc`), prints the same line of JSON, and
+measures Paddle-Lite's Python package or ONNX Runtime.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lite_deploy.bench.results import SCHEMA
+from lite_deploy.bench.stats import is_warm
+
+
+def main() -> int:
+    """Measure and print one line; return the exit code."""
+    # The engines print what they like to standard output, from C++: what is ours goes out by another door.
+    ours = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    options = _parse(sys.argv[1:])
+    try:
+        line = _measure(options)
+    except Exception as error:  # whatever it is, the caller reads it in the one line it expects
+        line = {"kind": "error", "message": f"{error}"}
+    print(json.dumps({"schema": SCHEMA, **line}), file=ours, flush=True)
+    return int(line["kind"] == "error")
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="local_runner", description=__doc__.splitlines()[0])
+    parser.add_argument("--pose", type=Path, required=True)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--image", type=Path, required=True)
+    parser.add_argument("--box", required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cores")
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--warmup-seconds", type=float, default=10)
+    parser.add_argument("--heatmaps", type=Path)
+    return parser.parse_args(words)
+
+
+def _measure(options: argparse.Namespace) -> dict:
+    if options.cores:
+        os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before an engine is loaded
+    from lite_deploy.bench.scene import Scene, joints_in_picture
+    from lite_deploy.engines import open_model
+    from tinypose.inference.artifact import read_artifact
+    from tinypose.inference.pose_model import network_input
+    from tinypose.preprocess import crop_person
+
+    cv2.setNumThreads(options.threads)
+    # Only the files of one model are here; the runner's caller has compared their checksums.
+    artifact = read_artifact(options.pose, check_files=False)
+    config = artifact.input.config()
+    image = cv2.cvtColor(cv2.imread(str(options.image)), cv2.COLOR_BGR2RGB)
+    scene = Scene(image, tuple(float(number) for number in options.box.split(",")))
+
+    start = time.perf_counter()
+    network = open_model(artifact, options.pose.parent, options.model, options.threads)
+    load = _since(start)
+    cores = sorted(os.sched_getaffinity(0))
+    stages: list[tuple[float, float, float]] = []
+
+    def run() -> np.ndarray:
+        times = [time.perf_counter()]
+        inputs = network_input(artifact, crop_person(scene.image, scene.box, config)[0][None])
+        times.append(time.perf_counter())
+        heatmaps = network(inputs)
+        times.append(time.perf_counter())
+        joints_in_picture(artifact, scene, heatmaps)
+        times.append(time.perf_counter())
+        stages.append(tuple(1000 * np.diff(times)))
+        return heatmaps
+
+    run()
+    first = sum(stages.pop())
+    warm_by = time.perf_counter() + options.warmup_seconds
+    totals: list[float] = []
+    while not is_warm(totals) and time.perf_counter() < warm_by:
+        run()
+        totals.append(sum(stages[-1]))
+    warmup = len(stages)
+
+    clocks, busy = _clocks(cores), _Busy()
+    end = time.perf_counter() + options.seconds
+    heatmaps = run()
+    while len(stages) - warmup < options.runs and time.perf_counter() < end:
+        heatmaps = run()
+    others, preempted = busy.others(), busy.preempted()
+    if heatmaps.shape[1:] != (artifact.output.joints, artifact.output.height, artifact.output.width):
+        raise ValueError(f"the network gives {list(heatmaps.shape)}, which is not what pose.json says")
+    if options.heatmaps:
+        heatmaps.astype("<f4").tofile(options.heatmaps)
+    crop, network, decode = np.round(np.array(stages[warmup:]).T, 4).tolist()
+    engine, version = _engine(artifact.model(options.model).engine)
+    return {
+        "kind": "visit",
+        "engine": engine,
+        "engine_version": version,
+        "runner": "python",
+        "model": options.model,
+        "threads": options.threads,
+        "cores": cores,
+        "load_ms": round(load, 4),
+        "first_ms": round(first, 4),
+        "warmup_runs": warmup,
+        "warm": is_warm(totals),
+        "crop_ms": crop,
+        "network_ms": network,
+        "decode_ms": decode,
+        "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "clocks_khz": {"before": clocks, "after": _clocks(cores)},
+        "others": others,
+        "preempted": preempted,
+    }
+
+
+def _since(start: float) -> float:
+    return 1000 * (time.perf_counter() - start)
+
+
+def _engine(name: str) -> tuple[str, str]:
+    from lite_deploy.engines import tool_versions
+
+    package = {"paddle-lite": "paddlelite", "onnxruntime": "onnxruntime"}.get(name, "paddlepaddle")
+    return name, tool_versions()[package]
+
+
+def _clocks(cores: list[int]) -> list[int]:
+    """Return the current clock of each core in kHz, 0 where the system does not tell."""
+    clocks = []
+    for core in cores:
+        clock = 0
+        with contextlib.suppress(OSError, ValueError):
+            clock = int(Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq").read_text())
+        clocks.append(clock)
+    return clocks
+
+
+class _Busy:
+    """How busy other programs keep the processor from now on."""
+
+    def __init__(self) -> None:
+        self._start = self._read()
+
+    def _read(self) -> tuple[float, float, float | None, int]:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        total = None
+        with contextlib.suppress(OSError, ValueError):
+            ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+            # All but idle and waiting for disks.
+            total = (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), usage.ru_utime + usage.ru_stime, total, usage.ru_nivcsw
+
+    def others(self) -> float | None:
+        """Return the cores that other programs kept busy, on average; None where the system does not tell."""
+        now = self._read()
+        if now[2] is None or self._start[2] is None:
+            return None
+        seconds = max(now[0] - self._start[0], 1e-6)
+        return round(max(0.0, (now[2] - self._start[2]) - (now[1] - self._start[1])) / seconds, 3)
+
+    def preempted(self) -> int:
+        """Return how often another program took the core away."""
+        return self._read()[3] - self._start[3]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

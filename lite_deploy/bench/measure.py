@@ -1,0 +1,260 @@
+"""Measure the cases of a plan on a device, round by round, and write each result down at once."""
+
+import json
+import shlex
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+
+from lite_deploy.bench import results as lines
+from lite_deploy.bench import stats
+from lite_deploy.bench.device import Device, DeviceLost, TimedOut, last_line
+from lite_deploy.bench.machine import Machine, hottest, temperatures
+from lite_deploy.bench.plan import Case, order
+from lite_deploy.bench.results import Results, append
+from lite_deploy.bench.scene import Scene, check, expected_heatmaps
+from tinypose.console import err, track
+from tinypose.errors import UserError
+from tinypose.files import sha256
+from tinypose.inference.artifact import FILE, Artifact, ModelRecord
+
+PICTURE, HEATMAPS = "picture.ppm", "heatmaps.f32"
+PATIENCE = 120.0  # seconds beyond warm-up and runs after which a process is stuck
+WARMER = 5.0  # degrees above the start at which a device should cool down first
+TRIES = 2  # a case that failed so often is given up
+
+_SIGNALS = {
+    132: "illegal instruction: the processor lacks what the model or the runner was built for",
+    134: "aborted",
+    135: "bus error",
+    137: "killed: out of memory?",
+    139: "segmentation fault",
+}
+
+
+class RunFailed(Exception):
+    """The runner on the device did not give a result."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What runs on the device: `cpp`, with files to push, or `python`, started by a command."""
+
+    kind: str
+    files: tuple[Path, ...] = ()
+    python: str = ""
+
+    def command(self, folder: str) -> list[str]:
+        """Return how to start it on the device."""
+        if self.kind == "python":
+            return [self.python, "-m", "lite_deploy.bench.local_runner"]
+        return [f"{folder}/pose_runner"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure; times in seconds."""
+
+    rounds: int = 5  # of each case at least
+    max_rounds: int = 15  # of each case, if its median is still not known well enough
+    precision: float = 0.03  # well enough: plus or minus three per cent
+    confidence: float = 0.95
+    runs: int = 50  # in a round
+    seconds: float = 10.0  # for the runs of a round
+    warmup_seconds: float = 10.0  # for its warm-up
+    cool_seconds: float = 60.0  # to wait for the device to cool down before a round
+    seed: int = 0  # of the order
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a measurement needs: what, where, with what, and the file that takes the results."""
+
+    artifact: Artifact
+    folder: Path
+    device: Device
+    machine: Machine
+    runner: Runner
+    scene: Scene
+    options: Options
+    results: Results
+
+    @property
+    def there(self) -> str:
+        """The folder on the device."""
+        return self.results.run.folder
+
+
+def bench(job: Job, cases: Sequence[Case]) -> None:
+    """Measure, and append to the results; what is there already is not measured again.
+
+    Whatever ends it, the device's folder is removed if the device is still there.
+
+    Raises:
+        UserError: something could not be copied to the device, or no model is right.
+        DeviceLost: the device went away; what was measured so far is in the file.
+    """
+    reason = "interrupted"
+    try:
+        job.device.make_folder(job.there.rpartition("/")[2])
+        _stop_leftover(job)
+        _push(job, {case.model.name: case.model for case in cases}.values())
+        _measure_rounds(job, _sound_cases(job, cases))
+        reason = "complete"
+    except DeviceLost:
+        reason = "lost"
+        raise
+    finally:
+        append(job.results.path, lines.EndLine(reason=reason))
+        with suppress(DeviceLost, TimedOut):
+            _stop_leftover(job)
+            job.device.remove(job.there)
+
+
+def _push(job: Job, models: Iterable[ModelRecord]) -> None:
+    """Bring to the device what it does not have yet."""
+    names = dict.fromkeys(file.file for model in models for file in model.files)
+    files = [job.folder / FILE, *(job.folder / name for name in names), *job.runner.files]
+    with tempfile.TemporaryDirectory() as temporary:
+        picture = Path(temporary) / PICTURE
+        job.scene.write(picture)
+        for file in track([*files, picture], f"copying to {job.device.name}"):
+            target = f"{job.there}/{file.name}"
+            if job.device.checksum(target) != sha256(file):
+                job.device.push(file, target)
+
+
+def _sound_cases(job: Job, cases: Sequence[Case]) -> list[Case]:
+    """Compare each model's output with the expected one; return the cases of the models that are right."""
+    passed = {each.model for each in job.results.checks if each.passed}
+    first_cases = {case.model.name: case for case in reversed(cases)}
+    for name in track([name for name in first_cases if name not in passed], "checking the output"):
+        try:
+            line = _check(job, first_cases[name])
+        except RunFailed as error:
+            _note_failure(job, first_cases[name], str(error))
+            continue
+        append(job.results.path, line)
+        job.results.checks.append(line)
+        if line.passed:
+            passed.add(name)
+            continue
+        far = f"heatmaps off by {line.difference:.2g} (correlation {line.correlation:.3f})"
+        message = f"wrong output: {far}, joints by {line.moved:.1f} pixels, against {line.expected_by}"
+        _note_failure(job, first_cases[name], f"{message}; not measured")
+    if not passed & set(first_cases):
+        raise UserError(f"{job.device.name}: no model gives the expected output; see {job.results.path}")
+    return [each for each in cases if each.model.name in passed]
+
+
+def _check(job: Job, case: Case) -> lines.CheckLine:
+    expected, how = expected_heatmaps(job.artifact, job.folder, case.model, job.scene)
+    _run(
+        job, case, replace(job.options, runs=1, warmup_seconds=0.0), ["--heatmaps", f"{job.there}/{HEATMAPS}"]
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        job.device.pull(f"{job.there}/{HEATMAPS}", Path(temporary) / HEATMAPS)
+        found = np.fromfile(Path(temporary) / HEATMAPS, "<f4").reshape(expected.shape)
+    return check(job.artifact, case.model, job.scene, expected, found, how)
+
+
+def _measure_rounds(job: Job, cases: Sequence[Case]) -> None:
+    options, results = job.options, job.results
+    done = {(each.round, each.key) for each in results.visits}
+    failed = Counter()
+    for number in range(1, options.max_rounds + 1):
+        wanted = [c for c in cases if failed[c.key] < TRIES and not _known(results, c, number, options)]
+        todo = [c for c in order(wanted, number, options.seed) if (number, c.key) not in done]
+        for case in track(todo, f"round {number}"):
+            try:
+                line = _visit(job, case, number)
+            except RunFailed as error:
+                failed[case.key] += 1
+                _note_failure(job, case, str(error))
+                continue
+            append(results.path, line)
+            results.visits.append(line)
+
+
+def _visit(job: Job, case: Case, number: int) -> lines.VisitLine:
+    before, cooled = _cool_down(job.device, hottest(job.machine.temperatures), job.options.cool_seconds)
+    values = _run(job, case, job.options)
+    after = hottest(temperatures(job.device))
+    values |= {"round": number, "cluster": case.cluster, "cooled_s": round(cooled, 1)}
+    values["temperature_c"] = {"before": before, "after": after}
+    try:
+        return lines.VisitLine.model_validate(values)
+    except ValidationError as error:
+        raise RunFailed(f"the runner's line is not as expected: {error.errors()[0]}") from None
+
+
+def _known(results: Results, case: Case, number: int, options: Options) -> bool:
+    """Say whether a case needs no more rounds."""
+    rounds = [each.total_ms for each in results.visits if each.key == case.key and each.round < number]
+    return len(rounds) >= options.rounds and stats.enough(rounds, options.precision, options.confidence)
+
+
+def _cool_down(device: Device, start: float | None, seconds: float) -> tuple[float | None, float]:
+    """Wait until the device is about as cool as at the start; return its temperature and the wait."""
+    began = time.monotonic()
+    while True:
+        now = hottest(temperatures(device))
+        waited = time.monotonic() - began
+        if now is None or start is None or now <= start + WARMER or waited >= seconds:
+            return now, waited
+        time.sleep(min(2.0, seconds))
+
+
+def _run(job: Job, case: Case, options: Options, more: Sequence[str] = ()) -> dict:
+    """Start the runner once and return the line it prints.
+
+    Raises:
+        RunFailed: it was stuck, crashed or says why it cannot.
+    """
+    runner, scene, there = job.runner, job.scene, job.there
+    command = [*runner.command(there), "--pose", f"{there}/{FILE}", "--model", case.model.name]
+    command += ["--image", f"{there}/{PICTURE}", "--box", ",".join(f"{each:g}" for each in scene.box)]
+    command += ["--threads", str(case.threads), "--runs", str(options.runs)]
+    command += ["--seconds", f"{options.seconds:g}", "--warmup-seconds", f"{options.warmup_seconds:g}"]
+    if case.cores:
+        command += ["--cores", ",".join(map(str, case.cores))]
+    library = f"LD_LIBRARY_PATH={shlex.quote(there)} " if runner.kind == "cpp" else ""
+    # The shell notes the process, so that one that outlives a lost connection can be found and ended.
+    script = f"{library}{shlex.join([*command, *more])} & p=$!; echo $p > {shlex.quote(there)}/pid; wait $p"
+    timeout = options.warmup_seconds + options.seconds + PATIENCE
+    try:
+        done = job.device.shell(script, timeout)
+    except TimedOut as error:
+        _stop_leftover(job)
+        raise RunFailed(f"stuck: {error}") from None
+    printed = [line for line in done.out.splitlines() if line.startswith("{")]
+    try:
+        values = json.loads(printed[-1])
+    except (IndexError, ValueError):
+        why = _SIGNALS.get(done.code) or last_line(done.err)
+        raise RunFailed(f"the runner ended with exit code {done.code}: {why}") from None
+    if values.get("kind") != "visit":
+        raise RunFailed(str(values.get("message")))
+    return values
+
+
+def _stop_leftover(job: Job) -> None:
+    """End a runner of ours that is still at work on the device."""
+    name, folder = job.there.rpartition("/")[2], shlex.quote(job.there)
+    ours = f"grep -q {name} /proc/$p/cmdline 2>/dev/null"
+    job.device.shell(f"p=$(cat {folder}/pid 2>/dev/null) && {ours} && kill -9 $p; true")
+
+
+def _note_failure(job: Job, case: Case, message: str) -> None:
+    model, threads, cluster = case.key
+    line = lines.FailureLine(model=model, threads=threads, cluster=cluster, message=message)
+    append(job.results.path, line)
+    job.results.failures.append(line)
+    err.print(f"{model}, {threads} threads, {cluster}: {message}", style="yellow", markup=False)

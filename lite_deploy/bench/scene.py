@@ -1,0 +1,94 @@
+"""The picture that devices are measured with, and the heatmaps they must give for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lite_deploy.bench.results import CheckLine
+from lite_deploy.verify import compare, open_or_interpret
+from tinypose import heatmap
+from tinypose.geometry import invert, transform
+from tinypose.inference.artifact import Artifact, ModelRecord
+from tinypose.inference.pose_model import network_input
+from tinypose.preprocess import crop_person
+
+Box = tuple[float, float, float, float]
+
+SURE = 0.3  # score from which a joint must stay where it is
+# What is allowed by precision: the relative difference, the correlation, and how far a sure joint may move as
+# a share of the crop's height. Devices round each step of FP16 and INT8 otherwise than the interpreter does.
+LIMITS = {"fp32": (1e-3, 0.9999, 0.005), "fp16": (0.2, 0.98, 0.03), "int8": (0.5, 0.9, 0.05)}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture, uint8 RGB [H, W, 3], and a person's box in it: left, top, width, height in pixels."""
+
+    image: np.ndarray
+    box: Box
+
+    def write(self, path: Path) -> None:
+        """Write the picture as binary PPM, which the runner reads."""
+        height, width, _ = self.image.shape
+        path.write_bytes(f"P6\n{width} {height}\n255\n".encode() + np.ascontiguousarray(self.image).tobytes())
+
+
+def default_scene() -> Scene:
+    """Draw one person, the same every time, in a picture of VGA size."""
+    from tinypose.data.synthetic import draw_picture
+
+    picture = draw_picture(seed=6, index=0, size=(640, 480), people=(1, 1), yaw=0.0)
+    return Scene(picture.image, tuple(float(each) for each in picture.people[0].box))
+
+
+def expected_heatmaps(
+    artifact: Artifact, folder: Path, model: ModelRecord, scene: Scene
+) -> tuple[np.ndarray, str]:
+    """Compute what a model must give: run here, or, for another processor, interpreted.
+
+    Returns:
+        float32 [1, J, h, w], and what computed it.
+    """
+    run, how = open_or_interpret(artifact, folder, model)
+    crop, _ = crop_person(scene.image, scene.box, artifact.input.config())
+    return run(network_input(artifact, crop[None])), how
+
+
+def check(
+    artifact: Artifact, model: ModelRecord, scene: Scene, expected: np.ndarray, found: np.ndarray, how: str
+) -> CheckLine:
+    """Compare a device's heatmaps with the expected ones, both float32 [1, J, h, w].
+
+    A fast wrong answer is an error: `passed` is false if they differ by more than the precision explains.
+    """
+    parity = compare(expected, found, model.name, how)
+    joints, moved_joints = (joints_in_picture(artifact, scene, each) for each in (expected, found))
+    sure = joints[:, 2] >= SURE
+    distances = np.linalg.norm(joints[sure, :2] - moved_joints[sure, :2], axis=1)
+    moved = float(distances.max(initial=0))
+    difference, correlation, share = LIMITS[model.precision]
+    crop_height = np.linalg.norm(_crop_to_image(artifact, scene)[:, 1]) * artifact.input.height
+    return CheckLine(
+        model=model.name,
+        expected_by=how,
+        difference=parity.difference,
+        correlation=parity.correlation,
+        moved=round(moved, 3),
+        passed=parity.difference <= difference
+        and parity.correlation >= correlation
+        and moved <= share * crop_height,
+    )
+
+
+def joints_in_picture(artifact: Artifact, scene: Scene, heatmaps: np.ndarray) -> np.ndarray:
+    """Return the joints, float64 [J, 3] (x, y in pixels of the picture, score)."""
+    output, size = artifact.output, (artifact.input.width, artifact.input.height)
+    points = heatmap.decode(heatmaps, output.decode, output.blur)[0]
+    points = heatmap.to_crop(points, size, (output.width, output.height), output.grid)
+    points[:, :2] = transform(_crop_to_image(artifact, scene), points[:, :2])
+    return points
+
+
+def _crop_to_image(artifact: Artifact, scene: Scene) -> np.ndarray:
+    return invert(crop_person(scene.image, scene.box, artifact.input.config())[1])

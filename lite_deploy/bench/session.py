@@ -1,0 +1,120 @@
+"""Start a measurement, or go on with one: from what the user asked for to a job that can run."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lite_deploy.bench.device import PREFIX, Device
+from lite_deploy.bench.machine import Machine
+from lite_deploy.bench.measure import Job, Options, Runner
+from lite_deploy.bench.plan import Case
+from lite_deploy.bench.results import Results, RunLine, append, drop_half_line, read_results
+from lite_deploy.bench.scene import Scene
+from lite_deploy.engines import tool_versions
+from tinypose.errors import UserError
+from tinypose.files import sha256
+from tinypose.inference.artifact import FILE, Artifact
+
+
+def cpp_runner(folder: Path) -> Runner:
+    """Return the C++ runner in the `device` folder of its build, with the libraries beside it.
+
+    Raises:
+        UserError: there is none.
+    """
+    program = folder / "pose_runner"
+    if not program.is_file():
+        raise UserError(
+            f"--runner {folder}: no pose_runner in it; expected the folder `device` of a build of "
+            "lite_deploy/cpp, or `python` where the device has this package (docs/benchmark.md)"
+        )
+    return Runner("cpp", (program, *sorted(each for each in folder.iterdir() if ".so" in each.suffixes)))
+
+
+def start(
+    path: Path,
+    artifact: Artifact,
+    folder: Path,
+    device: Device,
+    machine: Machine,
+    runner: Runner,
+    scene: Scene,
+    cases: Sequence[Case],
+    options: Options,
+    label: str = "",
+    resume: bool = False,
+) -> Job:
+    """Begin a results file, or open the one of a measurement that was broken off.
+
+    Raises:
+        UserError: the file is there already, or what is to be resumed was another measurement.
+    """
+    line = _describe(artifact, folder, device, machine, runner, cases, options, label)
+    if path.exists() and not resume:
+        raise UserError(f"{path}: is there already; give --resume to go on with it, or another --out")
+    if path.exists():
+        drop_half_line(path)
+        results = read_results(path)
+        _check_same(path, results.run, line)
+    else:
+        there = device.make_folder()
+        line = line.model_copy(update={"folder": there})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        append(path, line)
+        results = Results(path, line)
+    return Job(artifact, folder, device, machine, runner, scene, options, results)
+
+
+def _describe(
+    artifact: Artifact,
+    folder: Path,
+    device: Device,
+    machine: Machine,
+    runner: Runner,
+    cases: Sequence[Case],
+    options: Options,
+    label: str,
+) -> RunLine:
+    models = [
+        {
+            "name": model.name,
+            "engine": model.engine,
+            "target": model.target,
+            "precision": model.precision,
+            "bytes": sum(file.bytes for file in model.files),
+        }
+        for model in artifact.models
+    ]
+    about = artifact.model_dump(mode="json", include={"input", "output", "tools", "accuracy", "parity"})
+    return RunLine(
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        device=device.name,
+        label=label,
+        machine=machine.as_dict(),
+        artifact={
+            "folder": folder.resolve().name,
+            "sha256": sha256(folder / FILE),
+            "config": artifact.origin.config_file,
+            **about,
+            "models": models,
+        },
+        tools=tool_versions(),
+        options={**asdict(options), "runner": runner.kind, "cases": [list(case.key) for case in cases]},
+        folder=f"{device.temporary}/{PREFIX}",
+    )
+
+
+def _check_same(path: Path, before: RunLine, now: RunLine) -> None:
+    """Refuse to mix two measurements in one file."""
+    pairs = {
+        "device": (before.device, now.device),
+        "machine": (before.machine.get("model"), now.machine.get("model")),
+        "artifact": (before.artifact.get("sha256"), now.artifact["sha256"]),
+        **{key: (before.options.get(key), value) for key, value in now.options.items()},
+    }
+    for what, (old, new) in pairs.items():
+        if old != new:
+            raise UserError(
+                f"{path}: --resume: {what} was {old} and is now {new}; measure into another --out"
+            )

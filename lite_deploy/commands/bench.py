@@ -1,0 +1,148 @@
+"""`lite-deploy bench`: how fast are the models of a folder on a device?"""
+
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lite_deploy.commands.devices import DeviceOption, KeyOption, KnownHostsOption, PythonOption, RunnerOption
+from lite_deploy.commands.options import FolderArgument
+
+
+def bench(
+    folder: FolderArgument,
+    device: DeviceOption = "local",
+    runner: RunnerOption = None,
+    python: PythonOption = "python3",
+    key: KeyOption = None,
+    known_hosts: KnownHostsOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The results file. None: bench-DEVICE-DATE.jsonl.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the results file --out.")] = False,
+    model: Annotated[
+        list[str],
+        typer.Option(metavar="NAME", help="A model; repeatable. None: all that can run."),
+    ] = [],  # noqa: B006 (typer copies it)
+    threads: Annotated[str, typer.Option(metavar="N,N,...", help="Numbers of threads.")] = "1,2,4",
+    cluster: Annotated[
+        list[str],
+        typer.Option(metavar="NAME", help="big, middle, little or any; repeatable. None: each there is."),
+    ] = [],  # noqa: B006 (typer copies it)
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each case, at least; 3 for any verdict.")] = 5,
+    max_rounds: Annotated[int, typer.Option(min=1, help="Rounds at most, if the noise asks for more.")] = 15,
+    precision: Annotated[
+        float, typer.Option(min=0.001, max=0.5, help="How well the median is to be known.")
+    ] = 0.03,
+    runs: Annotated[int, typer.Option(min=1, help="Runs in a round, at most.")] = 50,
+    seconds: Annotated[float, typer.Option(min=0, help="For the runs of a round, at most.")] = 10.0,
+    warmup_seconds: Annotated[float, typer.Option(min=0, help="For the warm-up of a round, at most.")] = 10.0,
+    cool_seconds: Annotated[float, typer.Option(min=0, help="To let the device cool down, at most.")] = 60.0,
+    image: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A picture to measure with. None: a drawn one."),
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(metavar="L,T,W,H", help="The person in --image. None: the whole picture.")
+    ] = None,
+    label: Annotated[str, typer.Option(help="What reports are to call this run.")] = "",
+) -> None:
+    """Measure the models of a folder on a device.
+
+    Each model's output is compared with the expected one first. Then the cases are measured in rounds, in
+    another order each time, until each median is known well enough. Results are on disk as soon as they are
+    there: --resume goes on after a lost cable, Ctrl-C or a killed process.
+    """
+    from lite_deploy.bench.devices import open_device
+    from lite_deploy.bench.machine import inspect
+    from lite_deploy.bench.measure import Options, Runner
+    from lite_deploy.bench.measure import bench as measure
+    from lite_deploy.bench.plan import cases, fits
+    from lite_deploy.bench.session import cpp_runner, start
+    from lite_deploy.bench.show import show_fits, show_machine, show_results
+    from tinypose.console import err
+    from tinypose.console import out as console
+    from tinypose.errors import UserError
+    from tinypose.inference.artifact import read_artifact
+
+    artifact = read_artifact(folder)
+    for name in model:
+        artifact.model(name)
+    counts = _counts(threads)
+    scene = _scene(image, box)
+    if max_rounds < rounds:
+        raise UserError(f"--max-rounds {max_rounds}: expected {rounds} (--rounds) or more")
+    if runner is None and device != "local":
+        raise UserError("--runner: expected the folder `device` of a build of lite_deploy/cpp, or `python`")
+    if runner in (None, "python"):
+        chosen = Runner("python", python=sys.executable if device == "local" else python)
+    else:
+        chosen = cpp_runner(Path(runner))
+    options = Options(
+        rounds=rounds,
+        max_rounds=max_rounds,
+        precision=precision,
+        runs=runs,
+        seconds=seconds,
+        warmup_seconds=warmup_seconds,
+        cool_seconds=cool_seconds,
+    )
+    opened = open_device(device, key, known_hosts)
+    # A polite kill is to end as Ctrl-C does: with the device left clean.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    path = out or Path(
+        f"bench-{re.sub('[^A-Za-z0-9.]+', '-', opened.name)}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    )
+    try:
+        machine = inspect(opened)
+        show_machine(opened.name, machine)
+        found = [
+            fit
+            for fit in fits(artifact, folder, machine, chosen.kind)
+            if not model or fit.model.name in model
+        ]
+        show_fits(folder, found)
+        planned = cases([fit for fit in found if fit.runs], machine, counts, cluster, chosen.kind)
+        job = start(path, artifact, folder, opened, machine, chosen, scene, planned, options, label, resume)
+        try:
+            measure(job, planned)
+        except BaseException:
+            err.print(f"\nso far: {path}; go on with: --resume --out {path}", style="yellow", markup=False)
+            raise
+    finally:
+        opened.close()
+    show_results(job.results)
+    console.print(f"{path}: for a page to show, run: lite-deploy report {path}", markup=False)
+
+
+def _counts(text: str) -> list[int]:
+    from tinypose.errors import UserError
+
+    if not re.fullmatch(r"[1-9]\d*(,[1-9]\d*)*", text):
+        raise UserError(f"--threads {text}: expected numbers such as 1,2,4")
+    return sorted({int(each) for each in text.split(",")})
+
+
+def _scene(image: Path | None, box: str | None):
+    from lite_deploy.bench.scene import Scene, default_scene
+    from tinypose.errors import UserError
+    from tinypose.images import read_image
+
+    if image is None:
+        if box is not None:
+            raise UserError("--box: needs --image")
+        return default_scene()
+    picture = read_image(image)
+    if box is None:
+        return Scene(picture, (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0])))
+    try:
+        left, top, width, height = (float(each) for each in box.split(","))
+    except ValueError:
+        raise UserError(f"--box {box}: expected left,top,width,height in pixels") from None
+    if not (width > 0 and height > 0):
+        raise UserError(f"--box {box}: expected a width and a height above 0")
+    return Scene(picture, (left, top, width, height))

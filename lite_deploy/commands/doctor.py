@@ -1,0 +1,48 @@
+"""`lite-deploy doctor`: what a device is, and which models can run on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lite_deploy.commands.devices import DeviceOption, KeyOption, KnownHostsOption, RunnerOption
+
+
+def doctor(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help="An artifact folder: which of its models can run?"),
+    ] = None,
+    device: DeviceOption = "local",
+    runner: RunnerOption = None,
+    key: KeyOption = None,
+    known_hosts: KnownHostsOption = None,
+) -> None:
+    """Print what a device is: processor, clocks, instructions, heat, memory; and what can run on it.
+
+    Nothing is copied to it. Exit code 1 if a folder is given and none of its models can run.
+    """
+    from lite_deploy.bench.device import PREFIX
+    from lite_deploy.bench.devices import open_device
+    from lite_deploy.bench.machine import inspect
+    from lite_deploy.bench.plan import fits
+    from lite_deploy.bench.show import show_fits, show_machine
+    from tinypose.console import out
+    from tinypose.inference.artifact import read_artifact
+
+    artifact = read_artifact(folder) if folder else None
+    opened = open_device(device, key, known_hosts)
+    try:
+        machine = inspect(opened)
+        leftover = opened.shell(f"ls -d {opened.temporary}/{PREFIX}* 2>/dev/null; true").out.split()
+    finally:
+        opened.close()
+    show_machine(opened.name, machine)
+    for name in leftover:
+        out.print(f"left by a run that was broken off, or is under way: {name}", style="yellow", markup=False)
+    if artifact is not None and folder is not None:
+        kind = "python" if runner == "python" or (runner is None and device == "local") else "cpp"
+        found = fits(artifact, folder, machine, kind)
+        show_fits(folder, found)
+        if not any(fit.runs for fit in found):
+            raise typer.Exit(1)
