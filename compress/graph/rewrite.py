@@ -1,0 +1,47 @@
+"""From the network as trained to the network as deployed: the same function with less to do."""
+
+from collections.abc import Callable
+
+from compress.graph.cost import graph_cost
+from compress.graph.ir import Graph
+from compress.graph.rules.channels import route_channels
+from compress.graph.rules.scales import (
+    batch_norm_to_scale,
+    fold_factors,
+    fold_scale_into_convolution_before,
+    fold_scale_into_convolutions_behind,
+)
+from compress.graph.rules.sums import enlarge_late, fuse_relu, sum_small_first
+from compress.graph.rules.tidy import drop_identities
+
+FOLDING: tuple[Callable[[Graph], Graph], ...] = (
+    drop_identities,
+    batch_norm_to_scale,
+    fold_scale_into_convolution_before,
+    fold_factors,
+    fold_scale_into_convolutions_behind,
+    fuse_relu,
+)
+LEANING: tuple[Callable[[Graph], Graph], ...] = (enlarge_late, sum_small_first, drop_identities)
+
+
+def fold(graph: Graph) -> Graph:
+    """Fold batch norms and constants into convolutions and fuse ReLU; nothing else changes."""
+    for rule in FOLDING:
+        graph = rule(graph)
+    return graph
+
+
+def rewrite(graph: Graph, shuffle_free: bool = True) -> Graph:
+    """Return a graph that computes the same as `graph` to float32 rounding, and costs less.
+
+    Args:
+        graph: as traced.
+        shuffle_free: fold channel shuffles into the weights around them.
+    """
+    graph = fold(graph)
+    for rule in LEANING:
+        graph = rule(graph)
+    if shuffle_free:
+        graph = route_channels(graph, lambda each: graph_cost(each).instructions)
+    return graph

@@ -1,0 +1,237 @@
+"""Fold what multiplies and shifts channels into convolutions: batch norms, constants, factors."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from compress.graph.edit import rebuilt, resolved, single_reader
+from compress.graph.ir import Graph, Node
+
+
+def batch_norm_to_scale(graph: Graph) -> Graph:
+    """Write each batch norm as one multiplication and one addition per channel."""
+    return rebuilt(graph, [_as_scale(node) if node.kind == "batch_norm" else node for node in graph.nodes])
+
+
+def _as_scale(node: Node) -> Node:
+    params = {key: array.astype(np.float64) for key, array in node.params.items()}
+    scale = params["scale"] / np.sqrt(params["variance"] + node.attrs["epsilon"])
+    bias = params["bias"] - params["mean"] * scale
+    return replace(node, kind="scale", attrs={}, params=_float32(scale=scale, bias=bias))
+
+
+def fold_scale_into_convolution_before(graph: Graph) -> Graph:
+    """Fold a scale into the convolution (or scale) that alone feeds it.
+
+    Behind a ReLU that is exact where the factors are positive and nothing is added.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    writers, readers = graph.producers(), graph.readers()
+    aliases: dict[str, str] = {}
+    for node in graph.nodes:
+        before = writers.get(node.inputs[0])
+        if node.kind != "scale" or before is None or single_reader(graph, readers, node.inputs[0]) is None:
+            continue
+        # A chain of scales: what was folded already stands under the name of the first node.
+        target = nodes[writers[resolved(node.inputs[0], aliases)].name]
+        scale, bias = node.params["scale"], node.params["bias"]
+        if target.kind not in ("conv2d", "conv2d_transpose", "scale"):
+            continue
+        if target.attrs.get("relu") and (np.any(scale <= 0) or np.any(bias != 0)):
+            continue
+        nodes[target.name] = _scaled_output(target, scale, bias)
+        aliases[node.outputs[0]] = node.inputs[0]
+        del nodes[node.name]
+    return rebuilt(graph, nodes.values(), aliases)
+
+
+def _scaled_output(node: Node, scale: np.ndarray, bias: np.ndarray) -> Node:
+    """Return `node` with its outputs multiplied by `scale` and shifted by `bias`, float32 [O]."""
+    factor, shift = scale.astype(np.float64), bias.astype(np.float64)
+    if node.kind == "scale":
+        params = _float32(scale=node.params["scale"] * factor, bias=node.params["bias"] * factor + shift)
+        return replace(node, params=params)
+    weight = node.params["weight"].astype(np.float64)
+    if node.kind == "conv2d":
+        weight = weight * factor[:, None, None, None]
+    else:  # input channels first, outputs counted within each group
+        groups = node.attrs["groups"]
+        per_group = factor.reshape(groups, 1, -1).repeat(weight.shape[0] // groups, axis=1)
+        weight = weight * per_group.reshape(weight.shape[0], -1)[:, :, None, None]
+    params = {"weight": weight}
+    if "bias" in node.params or np.any(shift != 0):
+        params["bias"] = shift + node.params.get("bias", np.zeros(1)) * factor
+    return replace(node, params=_float32(**params))
+
+
+def fold_scale_into_convolutions_behind(graph: Graph) -> Graph:
+    """Fold a scale into the convolutions that read it, where that is exact.
+
+    A shift reaches the border of a padded convolution as zero, not as the shift, so with padding
+    only pure factors go.
+    """
+    nodes = {node.name: node for node in graph.nodes}
+    readers = graph.readers()
+    aliases: dict[str, str] = {}
+    for node in graph.nodes:
+        output = node.outputs[0]
+        if node.kind != "scale" or output in graph.outputs:
+            continue
+        targets = [nodes[each.name] for each in readers.get(output, [])]
+        shifts = bool(np.any(node.params["bias"] != 0))
+        if not targets or any(_refuses(each, shifts) for each in targets):
+            continue
+        for target in targets:
+            nodes[target.name] = _scaled_input(target, node.params["scale"], node.params["bias"])
+        aliases[output] = node.inputs[0]
+        del nodes[node.name]
+    return rebuilt(graph, nodes.values(), aliases)
+
+
+def _refuses(node: Node, shifts: bool) -> bool:
+    return node.kind != "conv2d" or (shifts and node.attrs["padding"] != [0, 0])
+
+
+def _scaled_input(node: Node, scale: np.ndarray, bias: np.ndarray) -> Node:
+    """Return a convolution that reads x where `node` reads x * scale + bias; both float32 [I]."""
+    weight = node.params["weight"].astype(np.float64)
+    outputs, per_group = weight.shape[:2]
+    groups = node.attrs["groups"]
+    channels = np.arange(outputs)[:, None] // (outputs // groups) * per_group + np.arange(per_group)
+    shift = (weight * bias[channels][:, :, None, None]).sum(axis=(1, 2, 3))
+    params = {"weight": weight * scale[channels][:, :, None, None]}
+    if "bias" in node.params or np.any(shift != 0):
+        params["bias"] = node.params.get("bias", np.zeros(outputs)) + shift
+    return replace(node, params=_float32(**params))
+
+
+def fold_factors(graph: Graph) -> Graph:
+    """Take out multiplications of a whole tensor by a positive constant.
+
+    Let each tensor be kept at a constant factor of its value. Sums, splits, ReLU, resizes and pools
+    want one factor on all sides, and so do concatenations, unless only convolutions read them; a
+    convolution turns any factor into any other in its weights and bias. So factors travel until a
+    convolution absorbs them, and `2 * x + y` becomes a plain sum of tensors kept at other factors.
+    A multiplication stays where the factors would contradict each other, as at the output of the
+    network.
+
+    Where a chain of doublings leaves a choice, its factors are laid around 1, which keeps FP16
+    values far from its ends.
+    """
+    factors = _Factors()
+    loose = _loose_concatenations(graph)
+    for name in (graph.input, *graph.outputs):
+        factors.tie(name, "", 1.0)
+    for node in graph.nodes:
+        for name, other in _ties(node) if node.name not in loose else ():
+            factors.tie(name, other, 1.0)
+    removed = []
+    for node in graph.nodes:
+        value = _constant_factor(node)
+        if value is not None and factors.tie(node.inputs[0], node.outputs[0], value):
+            removed.append(node)
+    for node in removed:
+        factors.centre(node.inputs[0], graph.shapes)
+    for node in graph.nodes:  # leave weights as they are where nothing asks for more
+        if node.inputs[0] not in loose:
+            factors.tie(node.outputs[0], node.inputs[0], 1.0)
+    aliases = {node.outputs[0]: node.inputs[0] for node in removed}
+
+    def at(name: str) -> np.ndarray:
+        parts = loose.get(name, [name])
+        return np.concatenate([np.full(graph.shapes[part][1], factors.of(part)) for part in parts])
+
+    kept = [node for node in graph.nodes if node.outputs[0] not in aliases]
+    return rebuilt(
+        graph, [_at_factors(node, at(node.inputs[0]), at(node.outputs[0])) for node in kept], aliases
+    )
+
+
+def _loose_concatenations(graph: Graph) -> dict[str, list[str]]:
+    """Return the parts of each concatenation that only dense convolutions read, by its output."""
+    readers = graph.readers()
+    loose = {}
+    for node in graph.nodes:
+        into = readers.get(node.outputs[0], [])
+        dense = all(each.kind == "conv2d" and each.attrs["groups"] == 1 for each in into)
+        if node.kind == "concat" and into and dense and node.outputs[0] not in graph.outputs:
+            loose[node.outputs[0]] = node.inputs
+    return loose
+
+
+def _ties(node: Node) -> list[tuple[str, str]]:
+    """Return pairs of tensors that must have one factor; the empty name has factor 1."""
+    if node.kind in ("conv2d", "conv2d_transpose", "scale"):
+        return []
+    if node.kind in ("sigmoid", "hard_sigmoid", "hard_swish", "batch_norm"):
+        return [(node.inputs[0], ""), (node.outputs[0], "")]
+    if node.kind == "multiply":
+        return [(node.inputs[1], ""), (node.outputs[0], node.inputs[0])]
+    return [(name, node.inputs[0]) for name in (*node.inputs[1:], *node.outputs)]
+
+
+def _constant_factor(node: Node) -> float | None:
+    if node.kind != "scale" or np.any(node.params["bias"] != 0):
+        return None
+    scale = node.params["scale"]
+    return float(scale[0]) if scale[0] > 0 and np.all(scale == scale[0]) else None
+
+
+def _at_factors(node: Node, before: np.ndarray, after: np.ndarray) -> Node:
+    """Return `node` for inputs and outputs that are kept at these factors, one for each channel."""
+    if node.kind not in ("conv2d", "conv2d_transpose", "scale") or (
+        np.all(before == 1) and np.all(after == 1)
+    ):
+        return node
+    if node.kind == "conv2d":
+        return _scaled_output(_scaled_input(node, 1 / before, 0 * before), after, 0 * after)
+    # Only a concatenation read by dense convolutions has several factors.
+    key = "scale" if node.kind == "scale" else "weight"
+    params = {key: node.params[key] * (after[0] / before[0])}
+    if "bias" in node.params:
+        params["bias"] = node.params["bias"] * after[0]
+    return replace(node, params=_float32(**params))
+
+
+class _Factors:
+    """Ratios between the factors of tensors, as a union-find; the empty name has factor 1."""
+
+    def __init__(self) -> None:
+        self.parents: dict[str, tuple[str, float]] = {}  # factor = ratio * factor of the parent
+
+    def find(self, name: str) -> tuple[str, float]:
+        ratio = 1.0
+        while name in self.parents:
+            name, step = self.parents[name]
+            ratio *= step
+        return name, ratio
+
+    def tie(self, first: str, second: str, ratio: float) -> bool:
+        """Ask for factor(first) = ratio * factor(second); False if that contradicts what holds."""
+        (root, one), (other, two) = self.find(first), self.find(second)
+        if root == other:
+            return one == ratio * two
+        if root == "":
+            self.parents[other] = (root, one / (ratio * two))
+        else:
+            self.parents[root] = (other, ratio * two / one)
+        return True
+
+    def centre(self, name: str, names: Iterable[str]) -> None:
+        """Fix the factors of all that hangs together with `name` around 1, by a power of two."""
+        root, _ = self.find(name)
+        if root == "":
+            return
+        ratios = [ratio for found, ratio in map(self.find, names) if found == root]
+        middle = (math.log2(min(ratios)) + math.log2(max(ratios))) / 2
+        self.parents[root] = ("", 2.0 ** -round(middle))
+
+    def of(self, name: str) -> float:
+        root, ratio = self.find(name)
+        return ratio if root == "" else 1.0
+
+
+def _float32(**arrays: np.ndarray) -> dict[str, np.ndarray]:
+    return {key: np.ascontiguousarray(array, dtype=np.float32) for key, array in arrays.items()}
