@@ -34,9 +34,17 @@ class HRNetConfig(Section):
 
     name: Literal["hrnet"]
     width: int = Field(32, ge=4)
+    stem: int = Field(64, ge=4, description="channels before the branches; narrow networks take fewer")
 
 
-ModelConfig = Annotated[LiteHRNetConfig | HRNetConfig, Field(discriminator="name")]
+class PoseResNetConfig(Section):
+    """PoseResNet (Xiao et al. 2018, Simple Baselines): a ResNet and three transposed convolutions."""
+
+    name: Literal["pose_resnet"]
+    depth: Literal[50, 101, 152] = 50
+
+
+ModelConfig = Annotated[LiteHRNetConfig | HRNetConfig | PoseResNetConfig, Field(discriminator="name")]
 
 
 class InputConfig(Section):
@@ -128,6 +136,7 @@ class TrainConfig(Section):
     epochs: int = Field(210, ge=1)
     batch_size: int = Field(32, ge=1, description="of all processes together")
     seed: int = Field(0, ge=0)
+    backbone: str | None = Field(None, description="start from a classifier's weights: file, URL, zoo name")
     new_head: bool = Field(False, description="leave out the last layer of `weights` if it does not fit")
     freeze_norm: bool = Field(False, description="batch norm keeps the statistics of `weights`")
     sync_norm: bool = Field(False, description="batch norm over the batches of all processes together")
@@ -165,8 +174,9 @@ class QuantConfig(Section):
 
     people: int = Field(512, ge=1, description="people from data.train to calibrate on, at most")
     batch_size: int = Field(16, ge=1)
-    ranges: Literal["abs_max", "percentile", "mse"] = "mse"
+    ranges: Literal["abs_max", "percentile", "mse", "kl"] = "mse"
     percentile: float = Field(99.99, gt=50, le=100)
+    equalise: bool = Field(True, description="move scale from outlier channels into the weights")
     keep_fp32: int | Literal["auto"] = Field(
         "auto", description="how many of the most sensitive convolutions stay in FP32"
     )

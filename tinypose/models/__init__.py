@@ -5,9 +5,10 @@ from paddle import nn
 from tinypose.config import ModelConfig
 from tinypose.models.hrnet import HRNet
 from tinypose.models.lite_hrnet import LiteHRNet
+from tinypose.models.pose_resnet import PoseResNet
 from tinypose.models.top_down import TopDownNet
 
-BACKBONES = {"lite_hrnet": LiteHRNet, "hrnet": HRNet}
+BACKBONES = {"lite_hrnet": LiteHRNet, "hrnet": HRNet, "pose_resnet": PoseResNet}
 
 
 def build_model(model: ModelConfig, joints: int) -> nn.Layer:

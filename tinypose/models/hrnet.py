@@ -13,7 +13,6 @@ from tinypose.models.layers import ConvNorm, resize_nearest
 STD = 0.01  # of the kernels' initial values
 BLOCKS = 4  # residual blocks of a branch in a module
 MODULES = (1, 4, 3)  # in the stages of two, three and four branches
-STEM = 64  # channels
 
 
 class HRNet(nn.Layer):
@@ -21,6 +20,7 @@ class HRNet(nn.Layer):
 
     Args:
         width: channels of the finest branch; each coarser one has twice as many.
+        stem: channels before the branches; 64 in the published networks.
     """
 
     # What the paper calls the parts; a stage's number is how many branches it has.
@@ -32,15 +32,15 @@ class HRNet(nn.Layer):
         "stage4": ["tr3", "st4"],
     }
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, stem: int = 64):
         super().__init__()
         self.channels = width
-        self.conv_layer1_1 = _conv(3, STEM, 3, stride=2, act="relu")
-        self.conv_layer1_2 = _conv(STEM, STEM, 3, stride=2, act="relu")
-        expanded = STEM * Bottleneck.expansion
+        self.conv_layer1_1 = _conv(3, stem, 3, stride=2, act="relu")
+        self.conv_layer1_2 = _conv(stem, stem, 3, stride=2, act="relu")
+        expanded = stem * Bottleneck.expansion
         self.la1 = nn.Sequential(
             *(
-                (f"block_layer2_{i + 1}", Bottleneck(STEM if i == 0 else expanded, STEM))
+                (f"block_layer2_{i + 1}", Bottleneck(stem if i == 0 else expanded, stem))
                 for i in range(BLOCKS)
             )
         )
