@@ -4,7 +4,7 @@ The rungs, each measured as the device computes: ranges for every tensor; equali
 sensitive convolutions left in FP32.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,7 @@ from compress.quant.gains import noise_gains
 from compress.quant.observe import observe
 from compress.quant.scales import ConvScale, without
 from compress.quant.sensitivity import sensitivity
-from compress.quant.simulate import Simulation, find_scales
+from compress.quant.simulate import Simulation, find_scales, quantisable
 from tinypose.config import Config
 from tinypose.errors import UserError
 
@@ -74,8 +74,13 @@ def quantise(graph: Graph, crops: np.ndarray, config: Config, measure: Measure) 
 
     Returns:
         The last rung's setting; the caller compares its `drop` with what was asked for.
+
+    Raises:
+        UserError: more convolutions are to be kept than there are, or calibration fails.
     """
-    settings = config.quant
+    settings, count = config.quant, len(quantisable(graph))
+    if settings.keep_fp32 != "auto" and not 0 <= settings.keep_fp32 <= count:
+        raise UserError(f"quant.keep_fp32: {settings.keep_fp32}, and the network has {count} convolutions")
     batches = batches_of(crops, config)
     few = batches_of(crops[:: max(1, len(crops) // SENSITIVITY_PEOPLE)], config)
 
@@ -100,20 +105,11 @@ def quantise(graph: Graph, crops: np.ndarray, config: Config, measure: Measure) 
 
 
 def keep_most_sensitive(result: Quantised, config: Config, measure: Measure) -> None:
-    """Leave convolutions in FP32, the most sensitive first: as many as asked for, or as are needed.
-
-    Raises:
-        UserError: more are to be kept than there are.
-    """
+    """Leave convolutions in FP32, the most sensitive first: as many as asked for, or as are needed."""
     asked, names = config.quant.keep_fp32, list(result.errors)
-    if asked == "auto":
-        steps: Iterable[int] = [count for count in KEEP_STEPS if count < len(names)]
-    elif asked > len(names):
-        raise UserError(f"quant.keep_fp32: {asked}, and the network has {len(names)} convolutions")
-    else:
-        steps = [asked] if asked else []
+    steps = [asked] if asked != "auto" else [count for count in KEEP_STEPS if count < len(names)]
     scales = result.scales
-    for count in steps:
+    for count in filter(None, steps):
         result.scales = without(scales, names[:count])
         result.kept = names[:count]
         _try(result, f"{count} left in FP32", result.kept, measure)
