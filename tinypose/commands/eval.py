@@ -21,7 +21,7 @@ def evaluate(
         Path | None, typer.Option(metavar="FILE", help="Write the keypoints in COCO's results format.")
     ] = None,
 ) -> None:
-    """Measure a network: COCO keypoint AP and AR on data.val.
+    """Measure a network on data.val: COCO's AP and AR, CrowdPose's AP by crowding, or MPII's PCKh.
 
     The people's boxes are the annotated ones, or a detector's with -o eval.boxes=bbox.json;
     -o eval.flip=false leaves the mirrored pass out.
@@ -33,7 +33,7 @@ def evaluate(
         _check_writable(save_predictions)
 
     from tinypose.engine.evaluate import as_run, people_to_evaluate
-    from tinypose.engine.evaluate import evaluate as measure
+    from tinypose.engine.measure import measure
     from tinypose.metrics.oks import METRICS, formatted
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
@@ -48,7 +48,11 @@ def evaluate(
     boxes = "annotated boxes" if loaded.eval.boxes is None else f"boxes of {loaded.eval.boxes}"
     flip = "flip test" if loaded.eval.flip else "no flip test"
     title = escape(f"{loaded.weights}: {boxes}, {flip}")
-    out.print(table(title, METRICS, [formatted(metrics)]))
+    if loaded.data.val.format == "coco":
+        out.print(table(title, METRICS, [formatted(metrics)]))
+    else:
+        rows = [(name, "-" if value is None else f"{value:.1f}") for name, value in metrics.items()]
+        out.print(table(title, ("metric", "%"), rows))
     if save_predictions is not None:
         write_json(save_predictions, predictions)
         out.print(f"predictions: {save_predictions}", markup=False)

@@ -13,6 +13,7 @@ from tinypose import heatmap
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections, load_people
+from tinypose.data.mpii import load_mpii
 from tinypose.errors import UserError
 from tinypose.geometry import fit_box, invert, transform
 from tinypose.metrics.oks import coco_ap, oks_nms, rescore
@@ -43,7 +44,12 @@ def people_to_evaluate(config: Config, skeleton: Skeleton) -> PeopleSet:
     """
     if config.data.val is None:
         raise UserError("data.val: not set; give -o data.val.annotations=FILE -o data.val.images=FOLDER")
-    people = load_people(config.data.val.annotations, config.data.val.images, skeleton)
+    if config.data.val.skeleton not in (None, config.skeleton):
+        raise UserError(
+            f"data.val.skeleton: measuring needs annotations with the config's own joints ('{skeleton.name}')"
+        )
+    load = load_mpii if config.data.val.format == "mpii" else load_people
+    people = load(config.data.val.annotations, config.data.val.images, skeleton)
     if config.eval.boxes is None:
         return people
     return load_detections(config.eval.boxes, people, config.eval.box_threshold)

@@ -1,29 +1,47 @@
 """Measure a network by the metric of the set it is measured on."""
 
+from typing import Any
+
+import numpy as np
+
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet
-from tinypose.engine.evaluate import Run, evaluate, people_to_evaluate
+from tinypose.data.crowdpose import crowdpose_ap
+from tinypose.engine.evaluate import Run, evaluate, people_to_evaluate, predict, to_results
+from tinypose.metrics.pckh import head_sizes, pckh
 from tinypose.skeleton import Skeleton
 
 
 def main_metric(config: Config) -> str:
     """Return the name of the metric that decides which checkpoint is best."""
-    return "AP"
+    return "PCKh" if config.data.val is not None and config.data.val.format == "mpii" else "AP"
 
 
 def measure(
     run: Run, people: PeopleSet, config: Config, skeleton: Skeleton, progress: str = "evaluating"
-) -> dict[str, float | None]:
-    """Measure a network on a set of people; returns percentages by name.
+) -> tuple[dict[str, float | None], list[dict[str, Any]]]:
+    """Measure a network on a set of people.
 
     Args:
         run: float32 [N, 3, H, W] -> float32 [N, J, h, w].
         people: of `data.val`.
-        config: `data.val.format` decides the metric.
+        config: `data.val.format` decides the metric: COCO's AP and AR, the same and AP by crowding, or
+            PCKh.
         skeleton: of the network.
         progress: what the progress bar says; empty for none.
+
+    Returns:
+        Percentages by name, the important ones first; None where nobody counts. And the predictions in
+        COCO's results format.
     """
-    return evaluate(run, people, config, skeleton, progress)[0]
+    if config.data.val.format == "coco":
+        return evaluate(run, people, config, skeleton, progress)
+    keypoints = predict(run, people.people, config, skeleton, progress)
+    results = to_results(people.people, keypoints, config, skeleton)
+    if config.data.val.format == "crowdpose":
+        return crowdpose_ap(people, results, skeleton), results
+    joints = [person.joints for person in people.people]
+    return pckh(keypoints, np.stack(joints), head_sizes(people, skeleton), skeleton.joints), results
 
 
 def load_val(config: Config, skeleton: Skeleton) -> PeopleSet | None:

@@ -268,7 +268,7 @@ def finish_epoch(run: Run, standing: Standing, bar: TrainingBar) -> None:
     name, better = main_metric(run.config), False
     measured = run.val is not None and (epoch % config.eval_epochs == 0 or epoch == config.epochs)
     if measured and run.rank == 0:
-        record.update(measure(as_run(run.net), run.val, run.config, run.skeleton, progress=""))
+        record.update(measure(as_run(run.net), run.val, run.config, run.skeleton, progress="")[0])
     if measured:
         value = record.get(name) or 0.0
         value = parallel.average([value if run.rank == 0 else 0.0], run.processes)[0] * run.processes

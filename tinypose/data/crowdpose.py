@@ -1,0 +1,52 @@
+"""CrowdPose's measure: average precision of easy, medium and hard pictures (Li et al., CVPR 2019).
+
+Its annotation files are in COCO's format; each picture has a `crowdIndex` between 0 and 1 besides.
+"""
+
+from typing import Any
+
+from tinypose.data.coco import PeopleSet, ground_truth, read_annotations
+from tinypose.errors import UserError
+from tinypose.metrics.oks import coco_ap
+from tinypose.skeleton import Skeleton
+
+LEVELS = {"AP easy": (0.0, 0.1), "AP medium": (0.1, 0.8), "AP hard": (0.8, 1.0)}  # above the first, up to
+
+
+def crowdpose_ap(
+    people: PeopleSet, results: list[dict[str, Any]], skeleton: Skeleton
+) -> dict[str, float | None]:
+    """Compute COCO's metrics, and AP by how crowded pictures are.
+
+    Args:
+        people: the set that was predicted on.
+        results: COCO's results format.
+        skeleton: sigmas.
+
+    Returns:
+        COCO's metrics and `LEVELS`, in percent; None for a level without anybody.
+
+    Raises:
+        UserError: pictures without a `crowdIndex`.
+    """
+    crowding = {}
+    for entry in read_annotations(people.annotations)["images"]:
+        index = entry.get("crowdIndex")
+        if not isinstance(index, int | float) or not 0 <= index <= 1:
+            raise UserError(
+                f"{people.annotations}: image {entry.get('id')}: crowdIndex: expected a number from 0 to 1, "
+                f"found {index!r}; with data.val.format=coco it is not needed"
+            )
+        crowding[entry["id"]] = index
+    truth = ground_truth(people)
+    metrics = coco_ap(truth, results, skeleton.sigmas)
+    for name, (above, up_to) in LEVELS.items():
+        chosen = {i for i, index in crowding.items() if above < index <= up_to or index == above == 0}
+        part = {
+            **truth,
+            "images": [each for each in truth["images"] if each["id"] in chosen],
+            "annotations": [each for each in truth["annotations"] if each["image_id"] in chosen],
+        }
+        found = [each for each in results if each["image_id"] in chosen]
+        metrics[name] = coco_ap(part, found, skeleton.sigmas)["AP"] if part["annotations"] else None
+    return metrics
