@@ -73,8 +73,8 @@ def _warnings(visits: Sequence[VisitLine], confidence: float, precision: float) 
     if fell:
         before, after = min(fell, key=lambda pair: pair[1] / pair[0])
         found.append(f"throttling: the clock fell from {before // 1000} to {after // 1000} MHz")
-    if (share := stats.interrupted(np.concatenate(rounds))) > 0:
-        found.append(f"noise: {share:.0%} of the runs took over {stats.OUTLIER:g} times the median")
+    if (share := max(stats.interrupted(each) for each in rounds)) > 0:
+        found.append(f"noise: {share:.0%} of a round's runs took over {stats.OUTLIER:g} times its median")
     if (others := max((each.others or 0) for each in visits)) > stats.OTHERS:
         found.append(f"noise: other programs kept up to {others:.1f} cores busy")
     if cold := sum(not each.warm for each in visits):

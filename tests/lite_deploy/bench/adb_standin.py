@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A stand-in for adb: plays phones from the folder $ADB_STANDIN. Not Android, and not adb.
 
-The folder holds `phones.json`: for each serial its state, its free bytes and, optionally, `unplug_after`, a
-number of commands. Each phone's files lie under SERIAL/: paths like /data/local/tmp, /proc/cpuinfo and /sys
-lead there if SERIAL/ has them, else to this machine's. Programs in SERIAL/bin come first. Commands really
-run, on this machine. What it prints is what adb prints.
+The folder holds `phones.json`: for each serial its state, its free bytes and, optionally, `unplug_after`: how
+many times the runner may start before the cable is lost in the middle (it goes on, and nobody hears of it).
+Each phone's files lie under SERIAL/: paths like /data/local/tmp, /proc/cpuinfo and /sys lead there if SERIAL/
+has them, else to this machine's. Programs in SERIAL/bin come first. Commands really run, on this machine.
+What it prints is what adb prints.
 """
 
 import json
@@ -31,14 +32,16 @@ def main(words: list[str]) -> int:
     if phone is None or phone["state"] != "device":
         trouble = f"device '{serial}' not found" if phone is None else f"device {phone['state']}"
         return fail(f"adb: {trouble}" if verb != "shell" else f"error: {trouble}")
-    if "unplug_after" in phone:
-        phone["unplug_after"] -= 1
-        if phone["unplug_after"] < 0:
-            del phones[serial]
-            (ROOT / "phones.json").write_text(json.dumps(phones))
-            return fail("error: closed")
-        (ROOT / "phones.json").write_text(json.dumps(phones))
     files = ROOT / serial
+    if "unplug_after" in phone and "pose_runner --pose" in " ".join(rest):
+        phone["unplug_after"] -= 1
+        unplugged = phone["unplug_after"] < 0
+        if unplugged:
+            del phones[serial]
+        (ROOT / "phones.json").write_text(json.dumps(phones))
+        if unplugged:
+            subprocess.Popen(["sh", "-c", mapped(files, " ".join(rest))], stdout=subprocess.DEVNULL)
+            return fail("error: closed")
     if verb == "shell":
         return shell(files, " ".join(rest))
     if verb == "push":
@@ -56,12 +59,16 @@ def on_phone(files: Path, path: str) -> Path:
     return files / path.lstrip("/")
 
 
-def shell(files: Path, script: str) -> int:
+def mapped(files: Path, script: str) -> str:
     for top in (STORAGE, "/proc/cpuinfo", "/proc/meminfo", "/sys"):
         if on_phone(files, top).exists():
             script = re.sub(rf"(?<![\w./]){re.escape(top)}(?=[/\s'\"]|$)", str(on_phone(files, top)), script)
+    return script
+
+
+def shell(files: Path, script: str) -> int:
     environment = {**os.environ, "PATH": f"{files / 'bin'}:{os.environ['PATH']}"}
-    done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True)
+    done = subprocess.run(["sh", "-c", mapped(files, script)], env=environment, capture_output=True)
     storage = str(on_phone(files, STORAGE)).encode()
     sys.stdout.buffer.write(done.stdout.replace(storage, STORAGE.encode()))
     sys.stderr.buffer.write(done.stderr.replace(storage, STORAGE.encode()))

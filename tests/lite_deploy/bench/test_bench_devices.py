@@ -183,10 +183,11 @@ def test_full_storage(phones, tmp_path):
 
 
 def test_unplugged_in_the_middle(phones, tmp_path):
-    phones(A1={"unplug_after": 2})
+    phones(A1={"unplug_after": 0})
     device = open_device("adb")
     assert device.run(["echo", "1"]).out == "1\n"
-    device.run(["true"])
+    with pytest.raises(DeviceLost, match="plug it in again"):
+        device.run(["echo", "pose_runner", "--pose"])
     with pytest.raises(DeviceLost, match="plug it in again"):
         device.run(["true"])
     with pytest.raises(DeviceLost, match="plug it in again"):
