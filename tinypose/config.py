@@ -180,7 +180,22 @@ class QuantConfig(Section):
     keep_fp32: int | Literal["auto"] = Field(
         "auto", description="how many of the most sensitive convolutions stay in FP32"
     )
-    max_drop: float = Field(1.0, ge=0, description="AP that `auto` may lose")
+    max_drop: float = Field(0.5, ge=0, description="AP that `auto` may lose")
+    method: Literal["ptq", "pact", "lsq"] = Field(
+        "ptq", description="pact, lsq: train with fake quantisation"
+    )
+    teacher: float = Field(1.0, ge=0, le=1, description="pact, lsq: share of the FP32 network in the loss")
+    train: TrainConfig = Field(
+        TrainConfig(
+            epochs=10,
+            batch_size=16,
+            learning_rate=1e-4,
+            warmup_steps=20,
+            decay="cosine",
+            static=False,
+        ),
+        description="pact, lsq: how; batch norm is folded, so its statistics do not move",
+    )
 
 
 class Config(Section):

@@ -50,6 +50,7 @@ class QuantRecord(_Record):
     people: int = Field(description="that were calibrated on")
     fp32_ap: float = Field(description="percent, no flip test, on data.val")
     rungs: tuple[RungRecord, ...]
+    chosen: str = Field(description="the name of the rung that this is")
     kept_fp32: tuple[str, ...]
     errors: dict[str, float] = Field(description="sensitivity: relative squared error of the heatmaps")
     scales: dict[str, ScaleRecord]

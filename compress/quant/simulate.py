@@ -38,8 +38,8 @@ def find_scales(
     return {node.name: ConvScale(inputs[node.inputs[0]], weight_ranges(node)) for node in quantisable(graph)}
 
 
-def fake_quant(x: paddle.Tensor, limit: float) -> paddle.Tensor:
-    """Return `x` rounded to 127 steps on either side of zero and clipped at `limit`."""
+def fake_quant(x: paddle.Tensor, limit: float | paddle.Tensor) -> paddle.Tensor:
+    """Return `x` rounded to 127 steps on either side of zero and clipped at `limit` (broadcast)."""
     scaled = (x * (LEVELS / limit)).clip(-LEVELS, LEVELS)
     return paddle.trunc(scaled + 0.5 * paddle.sign(scaled)) * (limit / LEVELS)
 

@@ -86,6 +86,9 @@ def test_published_networks_lose_at_most_half_a_point_with_at_most_four_kept(
 ):
     assert call(monkeypatch, "quant", *real(shared, size), "--max-drop", 0.5, "--output", tmp_path) == 0
     record = json.loads((tmp_path / "quant.json").read_text())
-    assert record["fp32_ap"] - record["rungs"][-1]["ap"] <= 0.5
+    assert (
+        record["fp32_ap"] - record["rungs"][-1]["ap"] <= 0.5
+        and record["chosen"] == record["rungs"][-1]["name"]
+    )
     assert len(record["kept_fp32"]) <= 4
     assert record["rungs"][0]["ap"] < record["fp32_ap"] - 5  # what plain INT8 loses, and the climb wins back

@@ -36,6 +36,7 @@ def package(tmp_path):
         "people": 3,
         "fp32_ap": 50.0,
         "rungs": [{"name": "mse ranges", "quantised": 1, "kept": 1, "ap": 49.5}],
+        "chosen": "mse ranges",
         "kept_fp32": ["b"],
         "errors": {"b": 0.1, "a": 0.01},
     }

@@ -1,0 +1,140 @@
+"""Quantisation-aware training of a graph: weights and activation ranges learn to live with rounding.
+
+Ranges of activations are trained as in PACT (Choi et al., "PACT: Parameterized Clipping Activation for
+Quantized Neural Networks", 2018), whose gradient comes from what is clipped, or as in LSQ (Esser et al.,
+"Learned Step Size Quantization", ICLR 2020), whose gradient comes from what is rounded too. Gradients pass
+through the rounding itself as if it were not there. BatchNorm is folded, so its statistics are frozen.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from compress.graph.ir import Graph, Node
+from compress.graph.layer import GraphNet
+from compress.graph.run import prepare, run
+from compress.quant.scales import LEVELS, ConvScale, Scales, weight_ranges
+from compress.quant.simulate import fake_quant, quantisable
+from tinypose.config import Config
+from tinypose.engine.loss import heatmap_loss
+from tinypose.engine.train import batch_inputs, fit
+from tinypose.models.weights import read_params
+
+# Ranges are trained as logarithms, so that a step changes all of them by the same share; they may move
+# faster than weights, which a step should hardly change.
+RANGE_RATE = 10.0
+
+
+class FakeQuantNet(nn.Layer):
+    """A graph with fake quantisation that can be trained: images [N, 3, H, W] -> heatmaps [N, J, h, w]."""
+
+    def __init__(self, graph: Graph, scales: Scales, method: str) -> None:
+        super().__init__()
+        self.graph, self.method = graph, method
+        self.net = GraphNet(graph)
+        self.quantised = {node.name: node.inputs[0] for node in quantisable(graph) if node.name in scales}
+        limits = {tensor: scales[name].input for name, tensor in self.quantised.items()}
+        self.places = {tensor: f"log_range_{index}" for index, tensor in enumerate(sorted(limits))}
+        for tensor, place in self.places.items():
+            initial = nn.initializer.Constant(float(np.log(limits[tensor])))
+            attr = paddle.ParamAttr(learning_rate=RANGE_RATE, initializer=initial)
+            self.add_parameter(place, self.create_parameter([1], attr=attr))
+
+    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
+        """Return the heatmaps as the device would compute them, with gradients."""
+        params = self.net.tensors()
+        for name in self.quantised:
+            params[name] = {**params[name], "weight": _rounded_weight(params[name]["weight"])}
+        results = run(self.graph, {self.graph.input: images}, params=params, before=self._before)
+        return results[self.graph.outputs[0]]
+
+    def _before(self, node: Node, inputs: list[paddle.Tensor]) -> list[paddle.Tensor] | None:
+        tensor = self.quantised.get(node.name)
+        if tensor is None:
+            return None
+        limit = paddle.exp(getattr(self, self.places[tensor]))
+        return [pact(inputs[0], limit) if self.method == "pact" else lsq(inputs[0], limit)]
+
+    def result(self) -> tuple[Graph, dict[str, ConvScale]]:
+        """Return the trained graph and its ranges, for the simulation and for export."""
+        graph = self.net.to_graph()
+        nodes = {node.name: node for node in graph.convolutions()}
+        limits = {tensor: float(np.exp(getattr(self, place).item())) for tensor, place in self.places.items()}
+        scales = {
+            name: ConvScale(limits[tensor], weight_ranges(nodes[name]))
+            for name, tensor in self.quantised.items()
+        }
+        return graph, scales
+
+
+class QuantObjective(nn.Layer):
+    """The loss of a fake-quantised network against the annotated joints and its FP32 self."""
+
+    def __init__(self, net: FakeQuantNet, teacher: Graph, share: float) -> None:
+        super().__init__()
+        self.net, self.share = net, share
+        self._teacher, self._teacher_params = teacher, prepare(teacher)
+
+    def forward(
+        self, images: paddle.Tensor, heatmaps: paddle.Tensor, weights: paddle.Tensor
+    ) -> paddle.Tensor:
+        """Return the loss, a scalar, of images [N, 3, H, W] against heatmaps [N, J, h, w], weights [N, J]."""
+        output = self.net(images)
+        loss = (1 - self.share) * heatmap_loss(output, heatmaps, weights) if self.share < 1 else 0.0
+        if self.share > 0:
+            with paddle.no_grad():
+                expected = self._expected(images)
+            loss = loss + self.share * ((output - expected) ** 2).mean()
+        return loss
+
+    def _expected(self, images: paddle.Tensor) -> paddle.Tensor:
+        results = run(self._teacher, {self._teacher.input: images}, params=self._teacher_params)
+        return results[self._teacher.outputs[0]]
+
+
+def pact(x: paddle.Tensor, limit: paddle.Tensor) -> paddle.Tensor:
+    """Clip `x` to [-limit, limit] and round it; the limit's gradient comes from what is clipped."""
+    clipped = paddle.maximum(paddle.minimum(x, limit), -limit)
+    return clipped + (fake_quant(clipped.detach(), limit.detach()) - clipped).detach()
+
+
+def lsq(x: paddle.Tensor, limit: paddle.Tensor) -> paddle.Tensor:
+    """Clip and round `x`; the limit's gradient comes from the rounding error too."""
+    step = limit / LEVELS
+    scaled = (x / step).clip(-LEVELS, LEVELS)
+    rounded = paddle.trunc(scaled + 0.5 * paddle.sign(scaled))
+    return (scaled + (rounded - scaled).detach()) * step
+
+
+def train_quantised(
+    graph: Graph, scales: Scales, config: Config, output: Path, resume: bool = False
+) -> tuple[Graph, dict[str, ConvScale]]:
+    """Train a quantised graph on data.train, and keep the epoch that measured best on data.val.
+
+    Args:
+        graph: rewritten, in FP32; it is also the teacher.
+        scales: where to start from; convolutions that it leaves out stay in FP32.
+        config: `quant.method`, `quant.teacher` and `quant.train` say how.
+        output: the run's folder.
+        resume: go on with the run in `output`.
+
+    Returns:
+        The trained graph and its ranges.
+    """
+    net = FakeQuantNet(graph, scales, config.quant.method)
+    objective = QuantObjective(net, graph, config.quant.teacher)
+    trained = config.model_copy(update={"train": config.quant.train})
+    fit(trained, output, net, objective, batch_inputs, resume=resume)
+    params = read_params(output / "best.pdparams")
+    net.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
+    return net.result()
+
+
+def _rounded_weight(weight: paddle.Tensor) -> paddle.Tensor:
+    """Round each output channel to 127 steps of its greatest |w|; gradients pass as if it were not."""
+    fixed = weight.detach()
+    limits = fixed.abs().max([1, 2, 3], keepdim=True)
+    limits = paddle.where(limits > 0, limits, paddle.ones_like(limits))
+    return weight + (fake_quant(fixed, limits) - fixed)
