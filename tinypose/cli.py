@@ -2,8 +2,10 @@
 
 import typer
 
-from tinypose.commands import config, synth
+from tinypose.commands import config, data, synth
+from tinypose.commands.detect import detect
 from tinypose.commands.eval import evaluate
+from tinypose.commands.infer import infer
 from tinypose.commands.info import info
 from tinypose.commands.train import train
 from tinypose.console import command_line
@@ -14,7 +16,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config.app, name="config")
+app.add_typer(data.app, name="data")
+app.command()(detect)
 app.command(name="eval")(evaluate)
+app.command()(infer)
 app.command()(info)
 app.command()(synth.synth)
 app.command()(train)

@@ -92,7 +92,9 @@ class PeopleSet:
         return "; ".join(parts)
 
 
-def load_people(annotations: str | Path, images: str | Path, skeleton: Skeleton) -> PeopleSet:
+def load_people(
+    annotations: str | Path, images: str | Path, skeleton: Skeleton, present: bool = True
+) -> PeopleSet:
     """Read the people that have at least one annotated joint.
 
     As COCO's own loaders do, crowds and people without joints are left out, and boxes are cut to the
@@ -102,6 +104,7 @@ def load_people(annotations: str | Path, images: str | Path, skeleton: Skeleton)
         annotations: COCO's person_keypoints JSON.
         images: the folder that its file names start at.
         skeleton: says how many joints to expect.
+        present: check that the people's pictures are there.
 
     Raises:
         UserError: a file that is missing or not COCO, an annotation that contradicts the skeleton or
@@ -143,7 +146,8 @@ def load_people(annotations: str | Path, images: str | Path, skeleton: Skeleton)
     result = PeopleSet(annotations, people, pictures, dict(skipped), dict(repaired))
     if not people:
         raise UserError(f"{annotations}: nobody with keypoints in it ({result.summary})")
-    _check_present(people, annotations)
+    if present:
+        _check_present(people, annotations)
     return result
 
 

@@ -42,15 +42,22 @@ def load_training(data: DataConfig, skeleton: Skeleton) -> tuple[list[Person], l
     return people, lines
 
 
-def load_set(dataset: DatasetConfig, skeleton: Skeleton) -> PeopleSet:
+def load_set(dataset: DatasetConfig, skeleton: Skeleton, present: bool = True) -> PeopleSet:
     """Load one set, with its joints in the order of `skeleton`.
+
+    Args:
+        dataset: the set.
+        skeleton: of the result.
+        present: check that all pictures are there; MPII's have to be, their size is nowhere else.
 
     Raises:
         UserError: a file that cannot be used, or a set that has no joint of `skeleton`.
     """
     own = skeleton if dataset.skeleton is None else load_skeleton(dataset.skeleton)
-    load = load_mpii if dataset.format == "mpii" else load_people
-    people = load(dataset.annotations, dataset.images, own)
+    if dataset.format == "mpii":
+        people = load_mpii(dataset.annotations, dataset.images, own)
+    else:
+        people = load_people(dataset.annotations, dataset.images, own, present)
     if own.joints == skeleton.joints:
         return people
     return map_people(people, own, skeleton)

@@ -1,0 +1,111 @@
+"""`tinypose data`: look at training data before training on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.config import DatasetConfig, load_config
+from tinypose.console import out, table, track
+from tinypose.errors import UserError
+from tinypose.files import write_json, write_whole
+
+SHOWN = 20  # findings of a kind on the screen; the report has them all
+
+app = typer.Typer(help="Look at training data.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Look at training data."""
+
+
+@app.command()
+def preview(
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The picture, .png or .jpg.")],
+    override: OverrideOption = [],  # noqa: B006 (typer copies it)
+    count: Annotated[int, typer.Option(min=1, help="People to show.")] = 25,
+    epoch: Annotated[int, typer.Option(min=1, help="The epoch whose variation to show.")] = 1,
+) -> None:
+    """Write a sheet of training crops: plain, varied with joints, and varied under the heatmaps.
+
+    It shows the first people of that epoch, exactly as `tinypose train` will see them.
+    """
+    loaded = load_config(config, override)
+    if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UserError(f"{output}: expected the name of a .png or .jpg file")
+    import cv2
+    import numpy as np
+
+    from tinypose.data.batches import TrainingSet, batch_numbers
+    from tinypose.data.merge import load_training
+    from tinypose.data.preview import preview as draw
+    from tinypose.skeleton import load_skeleton
+
+    skeleton = load_skeleton(loaded.skeleton)
+    everybody, lines = load_training(loaded.data, skeleton)
+    batch_size = min(loaded.train.batch_size, len(everybody))
+    people = TrainingSet(
+        everybody, skeleton, loaded.input, loaded.heatmap, loaded.augment, loaded.train.seed, batch_size
+    )
+    order = np.concatenate([batch_numbers(people, epoch - 1, step) for step in range(people.steps)])
+    sheet = draw(people, [int(number) for number in order[:count]], epoch - 1)
+    with write_whole(output) as temporary:
+        cv2.imwrite(str(temporary), sheet[..., ::-1])
+    for line in lines:
+        out.print(line, markup=False)
+    out.print(f"{min(count, len(order))} people of epoch {epoch}: {output}", markup=False)
+
+
+@app.command()
+def check(
+    config: ConfigOption,
+    override: OverrideOption = [],  # noqa: B006 (typer copies it)
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all findings as JSON.")] = None,
+) -> None:
+    """Read every picture and annotation of the config's sets; name what is wrong, with file and id.
+
+    Exit code 1 if anything is.
+    """
+    loaded = load_config(config, override)
+    from tinypose.data.check import check_set
+    from tinypose.skeleton import load_skeleton
+
+    found = []
+    for name, dataset in _sets(loaded):
+        own = load_skeleton(dataset.skeleton or loaded.skeleton)
+        result = check_set(dataset, own, lambda pictures: track(pictures, "reading pictures"))
+        out.print(f"{name}: {result.summary}", markup=False)
+        out.print(table(f"{name}: {dataset.annotations}", ("", "count"), result.counts))
+        columns = ("joint", "annotated", "visible", "hidden", "% of people")
+        out.print(table("joints", columns, [(*row[:4], f"{row[4]:.0f}") for row in result.joints]))
+        _print_findings(result.findings)
+        found += [{"set": name, **vars(finding)} for finding in result.findings]
+    if report is not None:
+        write_json(report, found)
+        out.print(f"report: {report}", markup=False)
+    if found:
+        raise typer.Exit(1)
+
+
+def _sets(loaded) -> list[tuple[str, DatasetConfig]]:
+    data = loaded.data
+    named = {name: data.sets[name] for name in data.datasets} or {"train": data.train}
+    found = [(name, dataset) for name, dataset in {**named, "val": data.val}.items() if dataset is not None]
+    if not found:
+        raise UserError("data.train and data.val: not set; give -o data.train.annotations=FILE and so on")
+    return found
+
+
+def _print_findings(findings: list) -> None:
+    if not findings:
+        out.print("nothing wrong found")
+    for kind in dict.fromkeys(finding.kind for finding in findings):
+        these = [finding for finding in findings if finding.kind == kind]
+        out.print(f"{kind}: {len(these)}", style="yellow", markup=False)
+        for finding in these[:SHOWN]:
+            out.print(f"  {finding.file}, {finding.where}: {finding.detail}", markup=False)
+        if len(these) > SHOWN:
+            out.print(f"  and {len(these) - SHOWN} more; --report FILE has them all")
