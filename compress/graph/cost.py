@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from compress.graph.edit import is_depthwise
 from compress.graph.ir import Graph, Node
 
-OPERATOR = 2500  # instructions to start an operator, infer its shapes and fetch its tensors
+OPERATOR = 7000  # instructions that an operator costs however small its tensors are
 PIECE = 300  # instructions for each part of a split or concatenation
 COPY = 0.6  # instructions to copy a number
 PER_NUMBER = {  # instructions for each number written
@@ -25,11 +25,11 @@ PER_NUMBER = {  # instructions for each number written
     "sigmoid": 8.0,
     "hard_sigmoid": 2.0,
     "hard_swish": 3.0,
-    "resize_nearest": 8.5,
+    "resize_nearest": 9.4,
     "resize_bilinear": 15.0,
     "max_pool": 4.0,
-    "shuffle": 20.0,
-    "permute": 20.0,
+    "shuffle": 18.0,
+    "permute": 18.0,
 }
 
 
@@ -110,7 +110,7 @@ def _work(graph: Graph, node: Node, read: int, written: int, macs: int) -> float
     if node.kind in PER_NUMBER:
         return PER_NUMBER[node.kind] * written
     if is_depthwise(node):
-        return 0.6 * macs + 0.5 * written
+        return 0.75 * macs + 0.5 * written
     if cost_kind(node) == "pointwise conv2d":
         outputs, inputs = node.params["weight"].shape[:2]
         pixels = written // outputs
