@@ -10,8 +10,8 @@ from compress.graph.cost import cost_rows
 from compress.graph.ir import Graph
 from compress.graph.rewrite import rewrite
 from compress.graph.trace import trace
-from compress.quant.package import read_package
-from compress.quant.scales import ConvScale
+from compress.quant.package import QuantRecord, read_package
+from compress.quant.scales import Scales
 from lite_deploy.artifact import (
     FILE,
     Artifact,
@@ -71,31 +71,27 @@ def export(
         raise UserError(
             f"{config_file or 'config'}: weights: not set; give -o weights=FILE, a URL, or a name"
         )
-    _check_replaceable(folder)
+    check_replaceable(folder, FILE)
 
     skeleton = load_skeleton(config.skeleton)
     weights = locate(config.weights)
+    package = None if quant is None else read_package(quant)
+    if package is not None:
+        _check_package(package, quant, config, len(skeleton.joints), weights)
     net = build_model(config.model, len(skeleton.joints))
     load_weights(net, weights)
     traced = trace(net, (1, 3, config.input.height, config.input.width))
-    scales: dict[str, ConvScale] = {}
+    scales: Scales = {}
     kept: tuple[str, ...] = ()
-    if quant is not None:
-        graph, scales, record = read_package(quant)
-        kept = record.kept_fp32
-        _check_same_shapes(graph, traced, quant)
-        if record.weights_sha256 != sha256(weights):
-            raise UserError(
-                f"{quant}: quantised from other weights ({record.weights}) than {weights}; run `compress "
-                "quant` with these, or export those"
-            )
+    if package is not None:
+        graph, scales, kept = package[0], package[1], package[2].kept_fp32
     else:
         graph = rewrite(traced) if rewritten else traced
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         made = Path(temporary) / "artifact"
-        records = _write_models(graph, scales, made, names, rewritten or quant is not None)
+        records = write_models(graph, scales, made, names, rewritten or quant is not None)
         artifact = Artifact(
             input=InputRecord(**config.input.model_dump()),
             output=OutputRecord(
@@ -119,12 +115,12 @@ def export(
             cost=[_cost_record(*row) for row in cost_rows(traced, graph)],
         )
         write_artifact(made, artifact)
-        _replace(made, folder)
+        put_in_place(made, folder)
     return artifact
 
 
-def _write_models(
-    graph: Graph, scales: dict[str, ConvScale], folder: Path, names: Sequence[str], fuse: bool
+def write_models(
+    graph: Graph, scales: Scales, folder: Path, names: Sequence[str], fuse: bool
 ) -> list[ModelRecord]:
     """Write the network in every form that was asked for; show a progress bar."""
     write_program(graph, folder, fuse_shuffles=fuse)
@@ -165,28 +161,36 @@ def _cost_record(kind, before, after) -> CostRecord:
     )
 
 
-def _check_same_shapes(graph: Graph, traced: Graph, quant: str | Path) -> None:
-    for what, name, other in (
-        ("input", graph.input, traced.input),
-        ("output", graph.outputs[0], traced.outputs[0]),
-    ):
-        found, expected = graph.shapes[name], traced.shapes[other]
-        if found != expected:
-            raise UserError(
-                f"{quant}: quantised for {what} {list(found)}, and this config's is {list(expected)}; run "
-                "`compress quant` with this config"
-            )
+def _check_package(
+    package: tuple[Graph, Scales, QuantRecord], quant: str | Path, config: Config, joints: int, weights: Path
+) -> None:
+    """Refuse ranges that were found for another network."""
+    graph, _, record = package
+    found, size = graph.shapes[graph.input], (config.input.height, config.input.width)
+    if found[2:] != size or graph.shapes[graph.outputs[0]][1] != joints:
+        heatmaps = graph.shapes[graph.outputs[0]][1]
+        raise UserError(
+            f"{quant}: quantised for input {found[2]} x {found[3]} and {heatmaps} joints, and this config "
+            f"has {size[0]} x {size[1]} and {joints}; run `compress quant` with this config"
+        )
+    if record.weights_sha256 != sha256(weights):
+        raise UserError(
+            f"{quant}: quantised from other weights ({record.weights}) than {weights}; run `compress quant` "
+            "with these, or export those"
+        )
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Refuse a folder whose content is not an artifact: replacing it would lose something else."""
+def check_replaceable(folder: Path, description: str) -> None:
+    """Refuse a folder without the `description` of an artifact: replacing it would lose something else."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; expected the name of a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file():
-        raise UserError(f"{folder}: holds other things and no {FILE}; expected a new folder or an artifact")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / description).is_file():
+        raise UserError(
+            f"{folder}: holds other things and no {description}; expected a new folder or an artifact"
+        )
 
 
-def _replace(made: Path, folder: Path) -> None:
+def put_in_place(made: Path, folder: Path) -> None:
     """Put a finished folder into place; an older one leaves first."""
     made.chmod(0o755)
     if folder.exists():

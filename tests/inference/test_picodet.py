@@ -12,8 +12,9 @@ from tinypose.errors import UserError
 from tinypose.inference.boxes import decode_boxes
 from tinypose.inference.detector_config import load_detector_config
 from tinypose.models.picodet import PicoDet
+from tinypose.models.zoo import ZOO
 
-FORMS = [("picodet_s_416_legacy", "picodet_s_416_coco"), ("picodet_s_320_lcnet", "picodet_s_320_coco")]
+FORMS = [("picodet_s_416_legacy", "picodet_s_416_coco"), ("picodet_s_320_lcnet", "picodet_s_320_coco_lcnet")]
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +57,17 @@ def test_equals_the_published_architecture(shared, fill, reference, config):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
 
 
-@pytest.mark.parametrize("name, size", [("picodet_s_192_pedestrian", 192), ("picodet_s_320_pedestrian", 320)])
-def test_pedestrian_variants_have_one_class(name, size):
-    config = load_detector_config(CONFIGS / f"{name}.yml")
+@pytest.mark.parametrize("form, aligned", [("", False), ("_lcnet", True)])
+@pytest.mark.parametrize("size", [192, 320])
+def test_pedestrian_variants_have_one_class(form, aligned, size):
+    config = load_detector_config(CONFIGS / f"picodet_s_{size}{form}_pedestrian.yml")
     net = PicoDet(config.model.form, config.model.classes)
     net.eval()
     assert (config.input.width, config.input.height) == (size, size)
     with paddle.no_grad():
         levels = net(paddle.zeros([2, 3, size, size]))
     assert [tuple(each.shape) for each in levels] == [
-        (2, 1 + 32 + 1, -(-size // stride), -(-size // stride)) for stride in (8, 16, 32, 64)
+        (2, 1 + 32 + aligned, -(-size // stride), -(-size // stride)) for stride in (8, 16, 32, 64)
     ]
 
 
@@ -79,3 +81,13 @@ def test_an_unknown_key_is_named(tmp_path):
     path.write_text("model: {name: picodet, form: esnet}\ninput: {width: 416, heigth: 416}\n")
     with pytest.raises(UserError, match="did you mean 'height'"):
         load_detector_config(path)
+
+
+def test_every_detector_config_is_named_as_its_weights_are_published():
+    names = [path.stem for path in CONFIGS.glob("picodet_*.yml")]
+    assert len(names) >= 6 and not set(names) - set(ZOO)
+    for name in names:
+        config = load_detector_config(CONFIGS / f"{name}.yml")
+        assert (config.model.form == "lcnet") == ("lcnet" in name)
+        assert (config.model.classes == 1) == ("pedestrian" in name)
+        assert str(config.input.width) in name and config.input.width == config.input.height

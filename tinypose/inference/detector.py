@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from tinypose.inference.artifact import read_detector
 from tinypose.inference.boxes import clip_boxes, decode_boxes, suppress
 from tinypose.inference.detector_config import DetectorInputConfig, DetectorSpec
+from tinypose.inference.engines import choose_model, open_engine
 
 # float32 [1, 3, H, W] to the four raw maps of PicoDet: a paddle layer or any engine.
 RunDetector = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -46,6 +49,28 @@ class Detector:
     run: RunDetector
     spec: DetectorSpec
 
+    @classmethod
+    def from_artifact(
+        cls, folder: str | Path, engine: str | None = None, threads: int = 1, score: float | None = None
+    ) -> "Detector":
+        """Open a detector's artifact folder.
+
+        Args:
+            folder: what `lite-deploy export-detector` made.
+            engine: one of `tinypose.inference.engines.ENGINES`; none: the fastest on this machine.
+            threads: how many the engine may use.
+            score: boxes that score no more are dropped; none: as the folder says.
+
+        Raises:
+            UserError: the folder is damaged, or has no model for this engine and machine.
+        """
+        artifact = read_detector(folder)
+        run = open_engine(artifact, folder, choose_model(artifact, engine), threads)
+        spec = artifact.detector
+        if score is not None:
+            spec = spec.model_copy(update={"boxes": spec.boxes.model_copy(update={"score": score})})
+        return cls(run, spec)
+
     def __call__(self, image: np.ndarray) -> Boxes:
         """Return the people of a picture, uint8 RGB [H, W, 3]."""
         height, width = image.shape[:2]
@@ -64,7 +89,10 @@ class Detector:
         scale = np.array([width / spec.input.width, height / spec.input.height] * 2, np.float32)
         boxes = boxes * scale
         kept = suppress(boxes, scores, spec.boxes.nms, spec.boxes.most)
-        return Boxes(clip_boxes(boxes[kept], width, height), scores[kept])
+        # Cut to the picture after suppression: so were the published numbers made.
+        boxes, scores = clip_boxes(boxes[kept], width, height), scores[kept]
+        inside = boxes[:, 2:].min(axis=1, initial=np.inf) > 0
+        return Boxes(boxes[inside], scores[inside])
 
 
 def squeeze(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:

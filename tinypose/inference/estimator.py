@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tinypose.data.coco import AREA_OF_BOX, cut_box
-from tinypose.inference.detector import Boxes
+from tinypose.inference.artifact import read_artifact
+from tinypose.inference.detector import Boxes, Detector
+from tinypose.inference.engines import choose_model
 from tinypose.inference.people import JOINT_SCORE, NOBODY, People
+from tinypose.inference.pose_model import PoseModel
 from tinypose.metrics.oks import oks_nms, rescore
 from tinypose.skeleton import Skeleton
 
@@ -43,6 +47,36 @@ class PoseEstimator:
     skeleton: Skeleton
     detect: FindPeople | None = None
     box_score: float = 0.4
+
+    @classmethod
+    def from_artifact(
+        cls,
+        folder: str | Path,
+        detector: str | Path | None = None,
+        engine: str | None = None,
+        threads: int = 1,
+        box_score: float = 0.4,
+    ) -> "PoseEstimator":
+        """Open artifact folders; nothing else is needed, neither configs nor the training code.
+
+        Args:
+            folder: of the pose network, what `lite-deploy export` made.
+            detector: what `lite-deploy export-detector` made; none: the folder `detector` within
+                `folder` if it is there, else the whole picture is one person.
+            engine: `paddle-lite`, `onnxruntime` or `paddle-inference`; none: the fastest here.
+            threads: how many each engine may use; Paddle-Lite's Python package has one.
+            box_score: boxes that score no more are not looked at.
+
+        Raises:
+            UserError: a folder is damaged, or has no model for this engine and machine.
+        """
+        folder = Path(folder)
+        artifact = read_artifact(folder, check_files=False)  # PoseModel checks them
+        pose = PoseModel(folder, choose_model(artifact, engine), threads)
+        if detector is None and (folder / "detector").is_dir():
+            detector = folder / "detector"
+        detect = None if detector is None else Detector.from_artifact(detector, engine, threads, box_score)
+        return cls(pose, artifact.skeleton, detect, box_score)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> People:
         """Find the people of a picture and their joints.

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinypose import heatmap
+from tinypose.config import HeatmapConfig
 from tinypose.geometry import invert, transform
-from tinypose.inference.artifact import Artifact, read_artifact
+from tinypose.inference.artifact import Artifact, OutputRecord, read_artifact
 from tinypose.inference.engines import machine, open_engine
 from tinypose.preprocess import crop_person, normalise
 
@@ -72,12 +73,32 @@ class PoseModel:
 
     def postprocess(self, heatmaps: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
         """Read the joints off the heatmaps float32 [P, J, h, w]; return float32 [P, J, 3] in image pixels."""
-        output, size = self.artifact.output, (self.artifact.input.width, self.artifact.input.height)
-        keypoints = heatmap.decode(heatmaps, output.decode, output.blur)
-        keypoints = heatmap.to_crop(keypoints, size, (output.width, output.height), output.grid)
-        for points, matrix in zip(keypoints, matrices, strict=True):
-            points[:, :2] = transform(invert(matrix), points[:, :2])
-        return keypoints.astype(np.float32)
+        settings = self.artifact.input
+        return read_joints(heatmaps, matrices, (settings.width, settings.height), self.artifact.output)
+
+
+def read_joints(
+    heatmaps: np.ndarray,
+    matrices: list[np.ndarray],
+    size: tuple[int, int],
+    settings: OutputRecord | HeatmapConfig,
+) -> np.ndarray:
+    """Read joints off heatmaps.
+
+    Args:
+        heatmaps: float32 [P, J, h, w].
+        matrices: float64 [2, 3] each, image to crop pixels.
+        size: width and height of the crops.
+        settings: how heatmaps are decoded and lie on the crop.
+
+    Returns:
+        float32 [P, J, 3]: x and y in image pixels, and the score.
+    """
+    keypoints = heatmap.decode(heatmaps, settings.decode, settings.blur)
+    keypoints = heatmap.to_crop(keypoints, size, (heatmaps.shape[3], heatmaps.shape[2]), settings.grid)
+    for points, matrix in zip(keypoints, matrices, strict=True):
+        points[:, :2] = transform(invert(matrix), points[:, :2])
+    return keypoints.astype(np.float32)
 
 
 def network_input(artifact: Artifact, crops: np.ndarray) -> np.ndarray:

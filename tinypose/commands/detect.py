@@ -1,0 +1,50 @@
+"""`tinypose detect`: a person detector over annotated pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.console import out, table, track
+from tinypose.errors import UserError
+from tinypose.files import write_json
+from tinypose.inference.detector_config import load_detector_config
+
+
+def detect(
+    config: ConfigOption,
+    override: OverrideOption = [],  # noqa: B006 (typer copies it)
+    boxes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the boxes, for `tinypose eval -o eval.boxes=FILE`."),
+    ] = None,
+) -> None:
+    """Find the people in the pictures of data.val, and measure the boxes: person box AP.
+
+    The pictures are set with -o data.val.annotations=FILE -o data.val.images=FOLDER.
+    """
+    loaded = load_detector_config(config, override)
+    if loaded.weights is None:
+        raise UserError(f"{config}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")
+    if loaded.data.val is None:
+        raise UserError(
+            f"{config}: data.val: not set; give -o data.val.annotations=FILE -o data.val.images=FOLDER"
+        )
+
+    from tinypose.inference.detector import Detector
+    from tinypose.inference.measure import box_ap, detect_all
+    from tinypose.models.picodet_weights import as_detector_run, load_detector, person_only
+
+    net, spec = person_only(load_detector(loaded), loaded)
+    detector = Detector(as_detector_run(net), spec)
+    data = loaded.data.val
+    found = detect_all(detector, data.annotations, data.images, lambda items: track(items, "detecting"))
+    metrics = box_ap(data.annotations, found)
+    values = ["-" if value < 0 else f"{100 * value:.1f}" for value in metrics.values()]
+    title = escape(f"{loaded.weights}: people of {data.annotations}, boxes, percent")
+    out.print(table(title, ("boxes", *metrics), [(len(found), *values)]))
+    if boxes is not None:
+        write_json(boxes, found)
+        out.print(f"boxes: {boxes}", markup=False)

@@ -1,0 +1,277 @@
+"""From sources to results: pictures with a file of keypoints, videos with one each."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tinypose.errors import UserError
+from tinypose.files import write_whole
+from tinypose.images import read_image
+from tinypose.inference.background import ahead, behind
+from tinypose.inference.estimator import PoseEstimator
+from tinypose.inference.follow import FollowSettings, PeopleInVideo
+from tinypose.inference.people import People, label
+from tinypose.inference.record import SeenLog, json_list
+from tinypose.inference.sources import Source
+from tinypose.inference.video import Frame, Video, VideoWriter, read_camera
+
+Track = Callable[[Iterable, str, int | None], Iterable]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where results go, and which.
+
+    Attributes:
+        folder: made if it is not there.
+        draw: pictures and videos with the people drawn in.
+        text: a line of numbers for each person, beside the JSON.
+    """
+
+    folder: Path
+    draw: bool = True
+    text: bool = False
+
+
+@dataclass
+class Summary:
+    """What came of a run.
+
+    Attributes:
+        frames: pictures or frames that were looked at.
+        people: found in them, in total.
+        ids: how many different people, in a video.
+        unreadable: for pictures, which, and why; for a video, see `lost`.
+        lost: frames that could not be decoded.
+        resumed: frames taken over from an interrupted run.
+        seconds: how long the rest took.
+        files: what was written.
+    """
+
+    frames: int = 0
+    people: int = 0
+    ids: set[int] = field(default_factory=set)
+    unreadable: list[str] = field(default_factory=list)
+    lost: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    files: list[Path] = field(default_factory=list)
+
+
+def infer_pictures(
+    sources: Sequence[Source],
+    estimate: PoseEstimator,
+    output: Output,
+    boxes: Mapping[str, np.ndarray] | None = None,
+    track: Track = lambda items, what, total: items,
+) -> Summary:
+    """Find the people of pictures; write `keypoints.json`, and the pictures with the people drawn in.
+
+    A picture that cannot be read is noted and left out.
+
+    Args:
+        sources: the pictures.
+        estimate: finds people.
+        output: what to write.
+        boxes: by the picture's path, where to look, [N, 4]; none: the detector says.
+        track: wraps the loop over pictures, for a progress bar.
+
+    Raises:
+        UserError: not one picture could be read.
+    """
+    summary = Summary()
+    paths = [Path(source.name) for source in sources]
+    numbers = picture_numbers(paths)
+    names = unique_names(
+        [f"{path.stem}{'.png' if path.suffix.lower() == '.png' else '.jpg'}" for path in paths]
+    )
+    start = time.perf_counter()
+    with ExitStack() as stack:
+        results = _Results(output, "keypoints", stack, summary)
+        draw = stack.enter_context(behind(_save_drawing))
+        for i, (path, image) in enumerate(track(ahead(map(_read, paths)), "pictures", len(paths))):
+            if isinstance(image, UserError):
+                summary.unreadable.append(str(image))
+                continue
+            people = estimate(image, None if boxes is None else boxes[str(path)])
+            summary.frames += 1
+            results.add(people, numbers[i], {"file_name": path.name}, path.name)
+            if output.draw:
+                draw(output.folder / names[i], image, people)
+                summary.files.append(output.folder / names[i])
+        if not summary.frames:
+            raise UserError("\n".join([*summary.unreadable, "none of the pictures could be read"]))
+    summary.seconds = time.perf_counter() - start
+    return summary
+
+
+def infer_video(
+    source: Source,
+    name: str,
+    estimate: PoseEstimator,
+    output: Output,
+    settings: FollowSettings,
+    origin: dict[str, Any],
+    limit: int | None = None,
+    track: Track = lambda items, what, total: items,
+) -> Summary:
+    """Follow the people of a video, camera or stream; write NAME.json, and NAME.mp4 with them drawn in.
+
+    What was seen in a video file is kept in NAME.seen.jsonl until it is done: interrupted, the next run
+    goes on where this one stopped, and ends with the same results. A camera or stream ends, with its
+    results written, when it is interrupted.
+
+    Args:
+        source: what to read.
+        name: of the results.
+        estimate: finds people.
+        output: what to write.
+        settings: how people are followed.
+        origin: what else the results depend on (the networks); plain containers.
+        limit: frames to look at, at most.
+        track: wraps the loop over frames, for a progress bar.
+
+    Raises:
+        UserError: it cannot be opened, or not one frame of it could be read.
+    """
+    summary = Summary()
+    video = None if source.kind == "camera" else Video(source.name)
+    frames: Iterator[Frame] = iter(video) if video else read_camera(int(source.name))
+    live = video is None or video.live
+    total = limit if live else min(filter(None, (video.total, limit)), default=None)
+    follow = PeopleInVideo(estimate, settings)
+    with ExitStack() as stack:
+        log = None
+        if source.kind == "video":
+            origin = {"video": _identity(source.name), "follow": settings.model_dump(), **origin}
+            log = SeenLog(output.folder / f"{name}.seen.jsonl", origin, estimate.skeleton)
+            stack.callback(log.close)
+            summary.resumed = min(len(log.seen), total or len(log.seen))
+        results = _Results(output, name, stack, summary)
+        draw = None
+        if output.draw:
+            path = output.folder / f"{name}.mp4"
+            temporary = stack.enter_context(write_whole(path))
+            writer = stack.enter_context(VideoWriter(temporary, video.rate if video else None))
+            draw = stack.enter_context(behind(lambda *each: writer.write(_drawing(*each[:3]), each[3])))
+            summary.files.append(path)
+        rate, start = _Rate(), time.perf_counter()
+        try:
+            for frame in track(islice(ahead(frames, drop=live), limit), name, total):
+                if log and frame.index < len(log.seen):
+                    seen = log.seen[frame.index]
+                else:
+                    seen = follow.look(frame.image, frame.time)
+                    rate.tick()
+                    if log:
+                        log.add(seen)
+                people = follow.take(seen)
+                summary.frames += 1
+                summary.ids.update(people.ids.tolist())
+                results.add(
+                    people, frame.index, {"time": round(frame.time, 4)}, f"{frame.index} {frame.time:.4f}"
+                )
+                if draw:
+                    draw(frame.image, people, rate.value, frame.time)
+        except KeyboardInterrupt:
+            if not live:
+                raise
+        if not summary.frames:
+            raise UserError(f"{source.name}: not one frame of it could be read")
+        if log:
+            log.finish()
+        summary.seconds = time.perf_counter() - start
+    summary.lost = video.unreadable if video and limit is None else 0
+    return summary
+
+
+class _Results:
+    """The files of keypoints: JSON, and lines of text if they are wanted."""
+
+    def __init__(self, output: Output, name: str, stack: ExitStack, summary: Summary):
+        self._summary = summary
+        path = output.folder / f"{name}.json"
+        self._json = stack.enter_context(json_list(path))
+        summary.files.append(path)
+        self._text = None
+        if output.text:
+            path = output.folder / f"{name}.txt"
+            temporary = stack.enter_context(write_whole(path))
+            self._text = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            summary.files.append(path)
+
+    def add(self, people: People, number: int, extra: dict[str, Any], head: str) -> None:
+        """Add the people of one picture or frame: `extra` to each in JSON, `head` before each line."""
+        self._summary.people += len(people)
+        for entry in people.to_coco(number):
+            self._json.add(entry | extra)
+            if self._text:
+                numbers = [entry.get("track_id", "-"), entry["score"], *entry["bbox"], *entry["keypoints"]]
+                self._text.write(" ".join([head, *map(str, numbers)]) + "\n")
+
+
+class _Rate:
+    """Frames a second, over about the last second."""
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+        self._last = time.perf_counter()
+
+    def tick(self) -> None:
+        now = time.perf_counter()
+        step, self._last = max(now - self._last, 1e-6), now
+        blend = 1 - np.exp(-step)
+        self.value = 1 / step if self.value is None else self.value + blend * (1 / step - self.value)
+
+
+def picture_numbers(paths: Sequence[Path]) -> list[int]:
+    """Return COCO's image ids: the numbers that the files are named by if all are, else 1, 2, ..."""
+    numbers = [int(path.stem) if path.stem.isdigit() else None for path in paths]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return list(range(1, len(paths) + 1))
+    return numbers
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return the names with `_2`, `_3`, ... before the suffix of those that come again."""
+    used: set[str] = set()
+    result = []
+    for name in names:
+        path, count = Path(name), 1
+        while name.lower() in used:
+            count += 1
+            name = f"{path.stem}_{count}{path.suffix}"
+        used.add(name.lower())
+        result.append(name)
+    return result
+
+
+def _read(path: Path) -> tuple[Path, np.ndarray | UserError]:
+    try:
+        return path, read_image(path, as_shown=True)
+    except UserError as error:
+        return path, error
+
+
+def _save_drawing(path: Path, image: np.ndarray, people: People) -> None:
+    with write_whole(path) as temporary:
+        Image.fromarray(people.draw(image)).save(temporary, quality=92)
+
+
+def _drawing(image: np.ndarray, people: People, rate: float | None) -> np.ndarray:
+    drawn = people.draw(image)
+    if rate is not None:
+        label(drawn, f"{rate:.0f} fps", (0, drawn.shape[0]), max(drawn.shape) / 1000)
+    return drawn
+
+
+def _identity(path: str) -> dict[str, Any]:
+    state = Path(path).stat()
+    return {"file": Path(path).name, "bytes": state.st_size, "modified": state.st_mtime_ns}
