@@ -1,7 +1,12 @@
-"""Small graphs with random weights, made by hand."""
+"""Small graphs with random weights, made by hand, and one network exported through the command."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from compress.graph.ir import Graph, Node
 from compress.graph.shapes import infer_shapes
@@ -97,3 +102,67 @@ def int8_scales(int8_graph) -> dict[str, ConvScale]:
 def pictures() -> np.ndarray:
     """float32 [2, 3, 32, 24]."""
     return np.random.default_rng(2).standard_normal((2, 3, 32, 24)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What the session's one export was made from, and where it is."""
+
+    folder: Path
+    config: Path
+    weights: Path
+    quant: Path
+
+    def copy(self, to: Path) -> Path:
+        return Path(shutil.copytree(self.folder, to / "artifact"))
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Exported:
+    """A small LiteHRNet with random weights through `lite-deploy export`, ranges from noise."""
+    import paddle
+
+    from compress.graph.rewrite import rewrite
+    from compress.graph.run import run
+    from compress.graph.trace import trace
+    from compress.quant.package import write_package
+    from compress.quant.scales import weight_ranges
+    from lite_deploy.cli import app
+    from tinypose.config import CONFIGS, load_config
+    from tinypose.files import sha256
+    from tinypose.models import build_model
+    from tinypose.models.weights import write_params
+
+    folder = tmp_path_factory.mktemp("exported")
+    config, weights, quant = folder / "small.yml", folder / "small.pdparams", folder / "quant"
+    base = CONFIGS / "naive_lite_hrnet_256x192.yml"
+    config.write_text(f"inherits: {base}\ninput: {{width: 64, height: 96}}\nweights: {weights}\n")
+    loaded = load_config(config)
+    net = build_model(loaded.model, 17)
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((4, 3, 96, 64)).astype(np.float32)
+    for value in net.state_dict().values():
+        if value.ndim == 4:  # as large as keeps the signal alive through the whole network
+            fan_in = np.prod(value.shape[1:])
+            value.set_value(rng.normal(0, np.sqrt(2 / fan_in), value.shape).astype(np.float32))
+    for layer in net.sublayers():
+        layer._momentum = 0.0  # of batch norms: the statistics of the next batch
+    net.train()
+    net(paddle.to_tensor(noise))
+    write_params(weights, {name: value.numpy() for name, value in net.state_dict().items()})
+    graph = rewrite(trace(net, (1, 3, 96, 64)))
+
+    largest: dict[str, float] = {}
+    run(graph, noise, before=lambda node, inputs: largest.update({node.name: float(inputs[0].abs().max())}))
+    stem = next(graph.convolutions()).name
+    scales = {n.name: ConvScale(largest[n.name], weight_ranges(n)) for n in graph.convolutions()}
+    scales.pop(stem)
+    fields = {"config": loaded.model_dump(mode="json"), "config_file": str(config), "weights": str(weights)}
+    fields |= {"weights_sha256": sha256(weights), "rewritten": True, "people": 0, "fp32_ap": 0.0}
+    fields |= {"rungs": (), "chosen": "none", "kept_fp32": (stem,), "errors": {}}
+    write_package(quant, graph, scales, fields)
+
+    target = folder / "artifact"
+    result = CliRunner().invoke(app, ["export", "-c", str(config), "--quant", str(quant), str(target)])
+    assert result.exit_code == 0, result.output
+    return Exported(target, config, weights, quant)

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from paddle import inference
+from paddle.base.proto import framework_pb2 as proto
 
 from compress.graph.run import run_numpy
 from compress.quant.scales import ConvScale, quantise_weight
+from compress.quant.simulate import Simulation
 from lite_deploy.nb import read_nb
 from lite_deploy.opt import is_quantised, run_optimiser
 from lite_deploy.program import build_program, write_program
@@ -59,36 +61,10 @@ def test_quantised_program_computes_with_rounded_numbers(int8_graph, int8_scales
     write_program(int8_graph, tmp_path, int8_scales)
     assert is_quantised(tmp_path / "model.pdmodel")
     found = infer(tmp_path, pictures, passes=False)
-    expected = rounded(int8_graph, int8_scales, pictures)
+    expected = Simulation(int8_graph, int8_scales)(pictures)
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
     exact = run_numpy(int8_graph, pictures)[0]
     assert 1e-3 < np.abs(found - exact).max() / np.abs(exact).max() < 0.2
-
-
-def rounded(graph, scales, x: np.ndarray) -> np.ndarray:
-    """Run a graph with inputs and weights of quantised convolutions rounded to 127 steps."""
-    import paddle
-
-    from compress.graph.run import run
-
-    def round_input(node, inputs):
-        if node.name not in scales:
-            return None
-        step = np.float32(scales[node.name].input / 127)
-        steps = inputs[0].numpy() / step
-        steps = np.clip(np.trunc(steps + np.copysign(np.float32(0.5), steps)), -127, 127)
-        return [paddle.to_tensor(steps.astype(np.float32) * step)]
-
-    nodes = []
-    for node in graph.nodes:
-        if node.name in scales:
-            limits = scales[node.name].weight
-            integers = quantise_weight(node.params["weight"], limits)
-            weight = integers * (limits / np.float32(127)).reshape(-1, 1, 1, 1)
-            node = replace(node, params=node.params | {"weight": weight.astype(np.float32)})
-        nodes.append(node)
-    with paddle.no_grad():
-        return run(replace(graph, nodes=nodes), x, before=round_input)[graph.outputs[0]].numpy()
 
 
 @pytest.mark.parametrize(
@@ -120,8 +96,6 @@ def test_quantised_weights_never_wrap_around():
 
 def read_params(folder, stem: str) -> dict[str, np.ndarray]:
     """Read a small `.pdiparams` of float32 and int8, by the names in its `.pdmodel`."""
-    from paddle.base.proto import framework_pb2 as proto
-
     desc = proto.ProgramDesc.FromString((folder / f"{stem}.pdmodel").read_bytes())
     names = sorted(v.name for v in desc.blocks[0].vars if v.persistable and v.name not in ("feed", "fetch"))
     data, at, params = (folder / f"{stem}.pdiparams").read_bytes(), 0, {}
@@ -181,10 +155,12 @@ def test_same_instructions_as_paddleslim(tmp_path):
     net.eval()
     spec = [paddle.static.InputSpec([1, 3, 32, 24], name="image")]
     qat.save_quantized_model(net, str(tmp_path / "slim"), input_spec=spec)
-    theirs = read_params(tmp_path, "slim")
 
     # Our ranges are theirs: the stored abs-max of each convolution's input, and of its weight's channels.
-    inputs = [theirs[f"conv2d_{i}.scale_0"] for i in range(3)]
+    theirs = read_params(tmp_path, "slim")
+    desc = proto.ProgramDesc.FromString((tmp_path / "slim.pdmodel").read_bytes())
+    casts = [op for op in desc.blocks[0].ops if op.type == "fake_quantize_dequantize_moving_average_abs_max"]
+    inputs = [theirs[slot.arguments[0]] for op in casts for slot in op.inputs if slot.parameter == "InScale"]
     scales = {}
     for node, limit in zip((n for n in graph.convolutions() if n.name != "head"), inputs, strict=True):
         limits = np.abs(node.params["weight"]).max(axis=(1, 2, 3))

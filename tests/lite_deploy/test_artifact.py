@@ -1,0 +1,71 @@
+"""`pose.json`: read back, and any change to the folder noticed."""
+
+import json
+
+import pytest
+
+from lite_deploy.artifact import FILE, read_artifact, write_artifact
+from tinypose.errors import UserError
+
+
+def test_round_trip(exported, tmp_path):
+    artifact = read_artifact(exported.folder)
+    write_artifact(tmp_path, artifact)
+    assert read_artifact(tmp_path, check_files=False) == artifact
+    assert (tmp_path / FILE).read_bytes() == (exported.folder / FILE).read_bytes()
+
+
+def test_every_file_is_watched(exported, tmp_path):
+    names = sorted(path.name for path in exported.folder.iterdir() if path.name != FILE)
+    for number, name in enumerate(names):
+        folder = exported.copy(tmp_path / str(number))
+        path = folder / name
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(UserError, match=rf"{name}: damaged or edited: SHA-256"):
+            read_artifact(folder)
+        path.write_bytes(data[:-1])
+        with pytest.raises(UserError, match=rf"{name}: damaged or edited: \d+ bytes"):
+            read_artifact(folder)
+        path.unlink()
+        with pytest.raises(UserError, match=rf"{name}: missing"):
+            read_artifact(folder)
+
+
+def edit(folder, change) -> None:
+    content = json.loads((folder / FILE).read_text())
+    change(content)
+    (folder / FILE).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c["input"].update(mean=[0.5, 0.5, 0.5]), "does not match its checksum"),
+        (lambda c: c["output"].update(decode="max"), "does not match its checksum"),
+        (lambda c: c.pop("sha256"), "does not match its checksum"),
+        (lambda c: c.update(version=2), "version 2, and this tool reads version 1"),
+        (lambda c: c.update(format="other"), "not an artifact's description"),
+        (lambda c: c["input"].update(colour="BGR"), "unknown key 'input.colour'; did you mean 'color'"),
+        (lambda c: c["models"][0]["files"][0].update(file="../secret"), "models.0.files.0.file"),
+    ],
+)
+def test_an_edited_description_is_noticed(exported, tmp_path, change, words):
+    folder = exported.copy(tmp_path)
+    edit(folder, change)
+    with pytest.raises(UserError, match=words):
+        read_artifact(folder)
+
+
+def test_no_artifact(tmp_path):
+    with pytest.raises(UserError, match=r"pose\.json"):
+        read_artifact(tmp_path)
+    (tmp_path / FILE).write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        read_artifact(tmp_path)
+
+
+def test_a_model_that_is_not_there_is_answered_with_those_that_are(exported):
+    with pytest.raises(UserError, match="no model 'arm_fp64' in this folder; it has: paddle_fp32"):
+        read_artifact(exported.folder).model("arm_fp64")

@@ -1,0 +1,60 @@
+"""Graphs written as ONNX, run by ONNX Runtime."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from compress.graph.run import run_numpy
+from lite_deploy.onnx_model import write_onnx
+from tinypose.errors import UserError
+
+
+def infer(path, x: np.ndarray, exact: bool = False) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    if exact:  # as written, not as INT8 kernels of this processor do it
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    assert [each.name for each in session.get_inputs()] == ["image"]
+    assert [each.name for each in session.get_outputs()] == ["heatmaps"]
+    return session.run(None, {"image": x})[0]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_every_kind_computes_the_same(every_kind, pictures, tmp_path, batch):
+    write_onnx(every_kind, tmp_path / "model.onnx")
+    expected = run_numpy(every_kind, pictures[:batch])[0]
+    found = infer(tmp_path / "model.onnx", pictures[:batch])
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_same_graph_gives_the_same_bytes(every_kind, tmp_path):
+    for name in ("a.onnx", "b.onnx"):
+        write_onnx(every_kind, tmp_path / name)
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+
+
+def test_int8_computes_what_the_ranges_say(int8_graph, int8_scales, pictures, tmp_path):
+    from compress.quant.simulate import Simulation
+
+    write_onnx(int8_graph, tmp_path / "model.onnx", int8_scales)
+    expected = Simulation(int8_graph, int8_scales)(pictures)
+    found = infer(tmp_path / "model.onnx", pictures, exact=True)
+    # ONNX rounds halves to even, the simulation away from zero, and biases are whole numbers in ONNX.
+    assert np.abs(found - expected).max() <= 0.05 * np.abs(expected).max()
+    assert np.median(np.abs(found - expected)) <= 1e-4 * np.abs(expected).max()
+
+
+def test_int8_weights_are_stored_in_one_byte(int8_graph, int8_scales, tmp_path):
+    write_onnx(int8_graph, tmp_path / "model.onnx", int8_scales)
+    params = {each.name: each for each in onnx.load(str(tmp_path / "model.onnx")).graph.initializer}
+    for name in int8_scales:
+        assert params[f"{name}.weight.integers"].data_type == onnx.TensorProto.INT8
+    assert params["float.weight"].data_type == onnx.TensorProto.FLOAT
+
+
+def test_ranges_that_do_not_fit(int8_graph, int8_scales, tmp_path):
+    with pytest.raises(UserError, match="no convolution 'nowhere'"):
+        write_onnx(int8_graph, tmp_path / "model.onnx", {"nowhere": int8_scales["dw"]})
+    assert not (tmp_path / "model.onnx").exists()
