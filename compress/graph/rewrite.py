@@ -1,10 +1,11 @@
 """From the network as trained to the network as deployed: the same function with less to do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from compress.graph.cost import graph_cost
 from compress.graph.ir import Graph
 from compress.graph.rules.channels import route_channels
+from compress.graph.rules.input import fold_normalisation
 from compress.graph.rules.scales import (
     batch_norm_to_scale,
     fold_factors,
@@ -32,16 +33,27 @@ def fold(graph: Graph) -> Graph:
     return graph
 
 
-def rewrite(graph: Graph, shuffle_free: bool = True) -> Graph:
+def rewrite(
+    graph: Graph,
+    shuffle_free: bool = True,
+    normalise: tuple[Sequence[float], Sequence[float]] | None = None,
+) -> Graph:
     """Return a graph that computes the same as `graph` to float32 rounding, and costs less.
+
+    Convolutions keep their names. A tensor that is kept at another scale or in another order of its
+    channels keeps its name too; the graph's input and outputs are as they were.
 
     Args:
         graph: as traced.
         shuffle_free: fold channel shuffles into the weights around them.
+        normalise: mean and standard deviation in units of 255; the result takes pixel values from 0
+            to 255 and normalises them itself. None: it takes what `graph` takes.
     """
     graph = fold(graph)
     for rule in LEANING:
         graph = rule(graph)
+    if normalise is not None:
+        graph = fold_normalisation(graph, *normalise)
     if shuffle_free:
         graph = route_channels(graph, lambda each: graph_cost(each).instructions)
     return graph

@@ -10,6 +10,7 @@ from compress.graph.edit import unused_name
 from compress.graph.ir import Graph, Node
 from compress.graph.rewrite import rewrite
 from compress.graph.rules.channels import route_channels
+from compress.graph.rules.input import fold_normalisation
 from compress.graph.rules.scales import (
     batch_norm_to_scale,
     fold_factors,
@@ -275,6 +276,31 @@ def test_sums_that_cannot_be_nested_stay():
     y = b.add(b.add(kept, b.enlarge(b.pool("image", (3, 3)), 4)), b.conv(kept, 4))
     graph = b.done(x, y)
     assert estimate(unchanged(graph, sum_small_first(graph))) == estimate(graph)
+
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
+@pytest.mark.parametrize(("padding", "left"), [(0, 0), (1, 1)])
+def test_normalisation_moves_into_the_first_convolution_with_the_border_exact(padding, left):
+    b = Builder(channels=3)
+    graph = b.done(b.conv("image", 8, 3, stride=2, padding=padding), b.conv("image", 4, 3, padding=padding))
+    raw = fold_normalisation(graph, MEAN, STD)
+    check(raw)
+    pixels = np.random.RandomState(0).randint(0, 256, (2, 3, 8, 6)).astype(np.float32)
+    mean, std = (np.float32(each).reshape(1, 3, 1, 1) for each in (MEAN, STD))
+    expected = run_numpy(graph, (pixels / 255 - mean) / std)
+    for one, other in zip(expected, run_numpy(raw, pixels), strict=True):
+        assert np.abs(one - other).max() <= 1e-5 * np.abs(one).max()
+    assert kinds(raw)["scale"] == left
+
+
+def test_normalisation_wants_one_number_a_channel():
+    b = Builder(channels=3)
+    graph = b.done(b.conv("image", 8))
+    for mean, std in (([0.5], [0.5]), (MEAN, [0.2, 0.0, 0.2])):
+        with pytest.raises(ValueError, match="3 numbers"):
+            fold_normalisation(graph, mean, std)
 
 
 def test_shuffle_units_need_no_shuffle():
