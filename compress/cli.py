@@ -2,7 +2,7 @@
 
 import typer
 
-from compress.commands import quant
+from compress.commands import distill, quant
 from tinypose.console import command_line
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ def _group() -> None:
     """Make a pose network smaller and faster, and keep it accurate."""
 
 
+app.command(name="distill")(distill.distill)
 app.command(name="quant")(quant.quant)
 
 main = command_line(app)

@@ -169,6 +169,34 @@ class TrainConfig(Section):
     )
 
 
+class DistillConfig(Section):
+    """What a student learns from a teacher. The parts of the loss are added with these weights."""
+
+    teacher: Path = Field(description="the teacher's config; from the working directory or from configs/")
+    weights: str | None = Field(None, description="the teacher's weights, where its config names none")
+    flip: bool = Field(False, description="the teacher's heatmaps are averaged with the mirrored ones")
+    truth: float = Field(0.5, ge=0, description="weight of the annotated joints")
+    visible: float = Field(0.0, ge=0, description="weight of the teacher's heatmaps of annotated joints")
+    every: float = Field(0.5, ge=0, description="weight of the teacher's heatmaps of all joints")
+    features: float = Field(0.0, ge=0, description="weight of the teacher's last features, by an adapter")
+    decay: Literal["none", "linear", "cosine"] = Field(
+        "none", description="how the teacher's parts fall to `final_factor` over the training"
+    )
+    final_factor: float = Field(0.0, ge=0, le=1)
+    variants: int | None = Field(None, ge=1, description="so many varied crops a person, instead of new ones")
+    cache: Path | None = Field(None, description="folder for the teacher's heatmaps of these crops")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "DistillConfig":
+        if self.visible + self.every + self.features == 0:
+            raise ValueError("visible, every, features: at least one above 0")
+        if self.cache is not None and self.variants is None:
+            raise ValueError("cache: needs `variants`, as new crops in every epoch never come again")
+        if self.cache is not None and self.features > 0:
+            raise ValueError("cache: keeps heatmaps only; set `features` to 0")
+        return self
+
+
 class QuantConfig(Section):
     """How a network is brought to INT8 after training."""
 
@@ -210,6 +238,7 @@ class Config(Section):
     augment: AugmentConfig = AugmentConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
+    distill: DistillConfig | None = None
     quant: QuantConfig = QuantConfig()
 
 

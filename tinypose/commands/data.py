@@ -39,17 +39,13 @@ def preview(
     import cv2
     import numpy as np
 
-    from tinypose.data.batches import TrainingSet, batch_numbers
-    from tinypose.data.merge import load_training
+    from tinypose.data.batches import batch_numbers
+    from tinypose.data.merge import load_training_set
     from tinypose.data.preview import preview as draw
     from tinypose.skeleton import load_skeleton
 
     skeleton = load_skeleton(loaded.skeleton)
-    everybody, lines = load_training(loaded.data, skeleton)
-    batch_size = min(loaded.train.batch_size, len(everybody))
-    people = TrainingSet(
-        everybody, skeleton, loaded.input, loaded.heatmap, loaded.augment, loaded.train.seed, batch_size
-    )
+    people, lines = load_training_set(loaded, skeleton)
     order = np.concatenate([batch_numbers(people, epoch - 1, step) for step in range(people.steps)])
     sheet = draw(people, [int(number) for number in order[:count]], epoch - 1)
     with write_whole(output) as temporary:

@@ -4,8 +4,11 @@ Which people make up a batch, and how each crop is varied, depends on nothing el
 processes make batches, not on which ones were made before. So a run resumes anywhere exactly.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +29,8 @@ class Batch:
 
     Attributes:
         numbers: int64 [N], the places of the people in the set.
+        epoch: from 0.
+        step: from 0, of the epoch.
         images: float32 [N, 3, H, W], normalised.
         heatmaps: float32 [N, J, H / 4, W / 4].
         weights: float32 [N, J], 1 where a joint counts.
@@ -33,6 +38,8 @@ class Batch:
     """
 
     numbers: np.ndarray
+    epoch: int
+    step: int
     images: np.ndarray
     heatmaps: np.ndarray
     weights: np.ndarray
@@ -52,6 +59,7 @@ class TrainingSet:
         seed: of every draw.
         batch_size: people a batch, of all processes together.
         second: another crop of the same variation, such as a teacher's input; None: no other.
+        variants: so many variations a person, which come again; None: a new one each epoch.
     """
 
     people: Sequence[Person]
@@ -62,11 +70,22 @@ class TrainingSet:
     seed: int
     batch_size: int
     second: InputConfig | None = None
+    variants: int | None = None
 
     @property
     def steps(self) -> int:
         """Batches an epoch. People who do not fill the last one are left out of it; others each epoch."""
         return max(len(self.people) // self.batch_size, 1)
+
+    def digest(self) -> dict[str, Any]:
+        """Return what tells one set of people from another: how many, and a checksum of what is known."""
+        total = hashlib.sha256()
+        for person in self.people:
+            name = [str(person.image_id), str(person.annotation_id), person.path.name]
+            total.update(json.dumps(name).encode())
+            total.update(np.asarray(person.box, np.float64).tobytes())
+            total.update(np.asarray(person.joints, np.float32).tobytes())
+        return {"count": len(self.people), "sha256": total.hexdigest()}
 
 
 def batch_numbers(people: TrainingSet, epoch: int, step: int, share: tuple[int, int] = (0, 1)) -> np.ndarray:
@@ -83,8 +102,14 @@ def batch_numbers(people: TrainingSet, epoch: int, step: int, share: tuple[int, 
     return order[start : start + people.batch_size][share[0] :: share[1]]
 
 
-def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray) -> Batch:
+def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray, step: int = 0) -> Batch:
     """Read, vary, crop and encode the people with these numbers.
+
+    Args:
+        people: the set.
+        epoch: from 0; it decides the variation.
+        numbers: places of people in the set.
+        step: only noted in the batch.
 
     Raises:
         UserError: a picture that cannot be read; the person's annotation is named.
@@ -105,6 +130,8 @@ def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray) -> Batch:
         weights.append(encoded[1])
     return Batch(
         numbers=np.asarray(numbers, np.int64),
+        epoch=epoch,
+        step=step,
         images=normalise(np.stack(crops), people.crop),
         heatmaps=np.stack(maps),
         weights=np.stack(weights),
@@ -117,8 +144,13 @@ def vary(people: TrainingSet, epoch: int, number: int) -> Variation:
     person = people.people[number]
     if people.augment is None:
         return Variation(np.asarray(person.box, np.float64))
-    rng = np.random.default_rng([people.seed, epoch, number])
+    rng = np.random.default_rng([people.seed, variant(people, epoch), number])
     return draw(rng, person.box, person.joints, people.augment, people.crop, people.skeleton)
+
+
+def variant(people: TrainingSet, epoch: int) -> int:
+    """Return which variation of its people an epoch sees."""
+    return epoch if people.variants is None else epoch % people.variants
 
 
 def encode_joints(

@@ -77,7 +77,7 @@ def open_loader(
 def numbered_batch(people: TrainingSet, number: int, share: tuple[int, int]) -> Batch:
     """Make batch `number`, counted through all epochs."""
     epoch, step = divmod(number, people.steps)
-    return make_batch(people, epoch, batch_numbers(people, epoch, step, share))
+    return make_batch(people, epoch, batch_numbers(people, epoch, step, share), step)
 
 
 def _received(pipes: list[Connection], count: int, stopped: threading.Event) -> Iterator[Batch]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinypose.config import DataConfig, DatasetConfig
+from tinypose.config import Config, DataConfig, DatasetConfig, InputConfig
+from tinypose.data.batches import TrainingSet
 from tinypose.data.coco import PeopleSet, Person, load_people
 from tinypose.data.mpii import load_mpii
 from tinypose.errors import UserError
@@ -22,6 +23,36 @@ def training_sets(data: DataConfig) -> list[DatasetConfig]:
             "data.train: not set; give -o data.train.annotations=FILE -o data.train.images=FOLDER"
         )
     return [data.train]
+
+
+def load_training_set(
+    config: Config, skeleton: Skeleton, second: InputConfig | None = None, variants: int | None = None
+) -> tuple[TrainingSet, list[str]]:
+    """Load what a config trains on, ready to make batches of.
+
+    Args:
+        config: sections `data`, `input`, `heatmap`, `augment` and `train`.
+        skeleton: of the network.
+        second: see `TrainingSet`.
+        variants: see `TrainingSet`.
+
+    Returns:
+        The set, and a line about each of the sets in it.
+    """
+    people, lines = load_training(config.data, skeleton)
+    batch_size = min(config.train.batch_size, len(people))
+    training = TrainingSet(
+        people,
+        skeleton,
+        config.input,
+        config.heatmap,
+        config.augment,
+        config.train.seed,
+        batch_size,
+        second,
+        variants,
+    )
+    return training, lines
 
 
 def load_training(data: DataConfig, skeleton: Skeleton) -> tuple[list[Person], list[str]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinypose.config import Config
+from tinypose.config import Config, validate
 from tinypose.errors import UserError
 from tinypose.files import read_json, write_json, write_text, write_whole
 from tinypose.models.weights import write_params
@@ -50,7 +50,9 @@ def start_run(output: Path, config: Config, facts: dict[str, Any], resume: bool)
         return False
     if not resume:
         raise UserError(f"{output}: holds a run already; give another folder, or --resume to go on with it")
-    old, new = _flat(read_json(run, "record of a run")), _flat(json.loads(json.dumps(record)))
+    before = read_json(run, "record of a run")
+    before["config"] = validate(Config, before.get("config"), {}, str(run)).model_dump(mode="json")
+    old, new = _flat(before), _flat(json.loads(json.dumps(record)))
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     changed = [key.removeprefix("config.") for key in keys if key.removeprefix("config.") not in FREE]
     if changed:

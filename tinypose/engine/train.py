@@ -1,7 +1,5 @@
 """Train a network: from a config to a folder with checkpoints."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,9 +14,9 @@ from paddle import nn
 from tinypose.config import Config, InputConfig
 from tinypose.console import err
 from tinypose.data.batches import Batch, TrainingSet
-from tinypose.data.coco import PeopleSet, Person
+from tinypose.data.coco import PeopleSet
 from tinypose.data.loader import Loader, open_loader
-from tinypose.data.merge import load_training
+from tinypose.data.merge import load_training_set
 from tinypose.engine import checkpoint, parallel
 from tinypose.engine.curves import draw_curves
 from tinypose.engine.evaluate import as_run
@@ -141,6 +139,7 @@ def fit(
     objective: nn.Layer,
     inputs: Inputs,
     second: InputConfig | None = None,
+    variants: int | None = None,
     resume: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -153,6 +152,7 @@ def fit(
         objective: returns a scalar loss.
         inputs: turns a batch into the arguments of `objective`.
         second: a second crop that `inputs` needs, such as a teacher's.
+        variants: see `TrainingSet`.
         resume: see `train`.
         quiet: see `train`.
 
@@ -166,25 +166,16 @@ def fit(
     rank, processes = parallel.start_processes()
     quiet = quiet or rank > 0
     skeleton = load_skeleton(config.skeleton)
-    everybody, lines = load_training(config.data, skeleton)
-    batch_size = min(config.train.batch_size, len(everybody))
-    if batch_size % processes:
-        raise UserError(f"train.batch_size: {batch_size} people do not divide among {processes} processes")
-    people = TrainingSet(
-        everybody,
-        skeleton,
-        config.input,
-        config.heatmap,
-        config.augment,
-        config.train.seed,
-        batch_size,
-        second,
-    )
+    people, lines = load_training_set(config, skeleton, second, variants)
+    if people.batch_size % processes:
+        raise UserError(
+            f"train.batch_size: {people.batch_size} people do not divide among {processes} processes"
+        )
     val = load_val(config, skeleton)
     lines += [f"{config.data.val.annotations.name}, to measure on: {val.summary}"] if val else []
     going = False
     if rank == 0:
-        going = checkpoint.start_run(output, config, {"people": digest(everybody)}, resume)
+        going = checkpoint.start_run(output, config, {"people": people.digest()}, resume)
     going = parallel.average([float(going)], processes)[0] > 0
     set_norm(objective, config)
     average = Average(net, config.train.ema) if config.train.ema else None
@@ -387,13 +378,3 @@ def report_loss(run: Run, standing: Standing, batch: Batch, loss: float) -> str:
         f"{run.output}: the loss is {loss} at step {standing.number}; the batch's people are in {path}. "
         "A lower learning rate, a longer warm-up or train.clip may help"
     )
-
-
-def digest(people: list[Person]) -> dict[str, Any]:
-    """Return what tells one training set from another: how many people, and a checksum of them."""
-    total = hashlib.sha256()
-    for person in people:
-        total.update(json.dumps([str(person.image_id), str(person.annotation_id), person.path.name]).encode())
-        total.update(np.asarray(person.box, np.float64).tobytes())
-        total.update(np.asarray(person.joints, np.float32).tobytes())
-    return {"count": len(people), "sha256": total.hexdigest()}

@@ -1,0 +1,1 @@
+"""Train a student network on what a teacher network finds."""

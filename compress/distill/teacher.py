@@ -1,0 +1,188 @@
+"""The teacher: what it finds in a batch, from the network or from the disk."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from compress.distill.resample import sampling
+from tinypose import heatmap
+from tinypose.config import CONFIGS, Config, DistillConfig, load_config
+from tinypose.data.batches import STRIDE, Batch, TrainingSet, variant
+from tinypose.errors import UserError
+from tinypose.files import read_json, sha256, write_json
+from tinypose.models import build_model
+from tinypose.models.weights import load_weights
+from tinypose.models.zoo import locate
+from tinypose.skeleton import Skeleton
+
+
+def teacher_config(settings: DistillConfig) -> Config:
+    """Load the teacher's config, with the weights that the student's config names.
+
+    Raises:
+        UserError: no such config, or no weights.
+    """
+    path = settings.teacher if settings.teacher.is_file() else CONFIGS / settings.teacher
+    config = load_config(path)
+    if settings.weights is not None:
+        config = config.model_copy(update={"weights": settings.weights})
+    if config.weights is None:
+        raise UserError(f"{path}: weights: not set, and no distill.weights: a teacher must have learned")
+    return config
+
+
+def check_fit(teacher: Config, student: Config) -> None:
+    """Check that the two look at the same thing.
+
+    Raises:
+        UserError: other joints, or crops that show other parts of the picture.
+    """
+    if teacher.skeleton != student.skeleton:
+        raise UserError(
+            f"distill.teacher: finds the joints of '{teacher.skeleton}', the student those of "
+            f"'{student.skeleton}'; expected the same"
+        )
+    one, other = teacher.input, student.input
+    if one.width * other.height != one.height * other.width or one.padding != other.padding:
+        raise UserError(
+            f"distill.teacher: sees {one.width}x{one.height} with padding {one.padding:g}, the student "
+            f"{other.width}x{other.height} with {other.padding:g}; expected the same ratio and padding"
+        )
+
+
+class Teacher:
+    """A network in inference mode that gives a student's batches their targets.
+
+    Args:
+        config: the teacher's.
+        student: the student's config; its section `distill` says what is wanted.
+        skeleton: of both.
+    """
+
+    def __init__(self, config: Config, student: Config, skeleton: Skeleton):
+        self.config, self.settings, self.skeleton = config, student.distill, skeleton
+        self.net = build_model(config.model, len(skeleton.joints))
+        load_weights(self.net, config.weights)
+        self.net.eval()
+        self.forward = (
+            paddle.jit.to_static(TeacherParts(self.net), full_graph=True)
+            if student.train.static
+            else TeacherParts(self.net)
+        )
+        self.forward.eval()
+        self.own_crop = config.input != student.input
+        matrices = sampling(config, student)
+        self.matrices = None if matrices is None else [paddle.to_tensor(m) for m in matrices]
+
+    @property
+    def channels(self) -> int | None:
+        """Return the channels of its features, if they are wanted."""
+        return self.net.backbone.channels if self.settings.features else None
+
+    @paddle.no_grad()
+    def targets(self, batch: Batch) -> tuple[np.ndarray, paddle.Tensor | None]:
+        """Return what the student should find.
+
+        Returns:
+            heatmaps float32 [N, J, h, w] at the student's pixels, and features float32 [N, C, h, w] there,
+            or None if they are not wanted.
+        """
+        images = paddle.to_tensor(batch.wide if self.own_crop else batch.images)
+        features, maps = self.forward(images)
+        if self.settings.flip:
+            _, mirrored = self.forward(images.flip(3))
+            back = heatmap.flip_back(mirrored.numpy(), self.skeleton.flip_order, self.config.heatmap.grid)
+            maps = (maps + paddle.to_tensor(np.ascontiguousarray(back))) / 2
+        maps = self._at_student(maps)
+        return maps.numpy(), self._at_student(features) if self.settings.features else None
+
+    def _at_student(self, maps: paddle.Tensor) -> paddle.Tensor:
+        if self.matrices is None:
+            return maps
+        rows, columns = self.matrices
+        return rows @ maps @ columns
+
+
+class TeacherParts(nn.Layer):
+    """A `TopDownNet` that gives its last features besides its heatmaps."""
+
+    def __init__(self, net: nn.Layer):
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """Return features [N, C, h, w] and heatmaps [N, J, h, w]."""
+        features = self.net.backbone(images)
+        return features, self.net.final_conv(features)
+
+
+class Cache:
+    """A teacher's heatmaps of crops that come again, in half precision on the disk.
+
+    A line of `known.npy` turns 1 only after its heatmaps are written, so a run may be killed at any
+    moment. All values pass through half precision, so that it makes no difference which were cached.
+
+    Args:
+        folder: where to; made for one teacher, one set of people and one way to vary them.
+        people: the set, with `variants`.
+        student: the student's config.
+        teacher: the teacher's config.
+        rank: of this process; each has its own files.
+    """
+
+    def __init__(self, folder: Path, people: TrainingSet, student: Config, teacher: Config, rank: int):
+        self.people = people
+        crops = people.variants * len(people.people)
+        size = (student.input.height // STRIDE, student.input.width // STRIDE)
+        shape = (crops, len(people.skeleton.joints), *size)
+        record = _record(people, student, teacher)
+        note = folder / f"teacher_rank{rank}.json"
+        if note.exists() and read_json(note, "record of a teacher's heatmaps") != record:
+            raise UserError(
+                f"{folder}: holds the heatmaps of another teacher, or of other crops; give another"
+            )
+        fresh = not note.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.maps = _open(folder / f"heatmaps_rank{rank}.npy", np.float16, shape, fresh)
+        self.known = _open(folder / f"known_rank{rank}.npy", np.uint8, (crops,), fresh)
+        write_json(note, record)
+
+    def places(self, batch: Batch) -> np.ndarray:
+        """Return the line of each crop of a batch, int64 [N]."""
+        return variant(self.people, batch.epoch) * len(self.people.people) + batch.numbers
+
+    def read(self, batch: Batch) -> np.ndarray | None:
+        """Return the heatmaps of a batch, float32 [N, J, h, w], or None if some are not known."""
+        places = self.places(batch)
+        return self.maps[places].astype(np.float32) if self.known[places].all() else None
+
+    def write(self, batch: Batch, maps: np.ndarray) -> np.ndarray:
+        """Keep the heatmaps of a batch, and return them as they will be read."""
+        places = self.places(batch)
+        self.maps[places] = maps
+        self.known[places] = 1
+        return self.maps[places].astype(np.float32)
+
+
+def _record(people: TrainingSet, student: Config, teacher: Config) -> dict[str, Any]:
+    facts = {
+        "teacher": teacher.model_dump(mode="json", include={"model", "input", "heatmap", "skeleton"}),
+        "student": student.model_dump(mode="json", include={"input", "heatmap", "augment"}),
+        "flip": student.distill.flip,
+        "seed": people.seed,
+        "variants": people.variants,
+        "people": people.digest(),
+    }
+    text = json.dumps(facts, sort_keys=True)
+    return {"weights": sha256(locate(teacher.weights)), "facts": hashlib.sha256(text.encode()).hexdigest()}
+
+
+def _open(path: Path, dtype: type, shape: tuple[int, ...], fresh: bool) -> np.memmap:
+    if fresh or not path.exists():
+        return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    return np.lib.format.open_memmap(path, "r+")
