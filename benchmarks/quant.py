@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/quant.py [--size 128x96] [--shared ../shared] [--out docs/images]
 
-Calibrates on coco-mini train2017, measures on val2017, annotated boxes, no flip test. Everything is measured in
+Calibrates on coco-mini train2017, measures on val2017, annotated boxes, no flip test. All is measured in
 this one run on this one machine. Needs the folder of real data and weights.
 """
 
