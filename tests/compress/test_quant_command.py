@@ -1,6 +1,5 @@
-"""`compress quant` from the shell: a small run end to end, mistakes, and the accuracy it is for."""
+"""`compress quant` from the shell: a small run end to end, and mistakes."""
 
-import json
 import sys
 
 import numpy as np
@@ -69,26 +68,3 @@ def test_a_mistake_is_one_message_and_writes_nothing(small, monkeypatch, tmp_pat
     assert call(monkeypatch, "quant", *small, *words, "--output", tmp_path / "int8") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "int8").exists()
-
-
-def real(shared, size: str) -> list[str]:
-    words = ["-c", f"configs/tinypose_{size}.yml", f"-oweights={shared}/weights/tinypose_{size}.pdparams"]
-    for part in ("train", "val"):
-        folder = shared / "data" / "coco-mini"
-        words += [f"-odata.{part}.annotations={folder}/annotations/person_keypoints_{part}2017.json"]
-        words += [f"-odata.{part}.images={folder}/{part}2017"]
-    return words
-
-
-@pytest.mark.parametrize("size", ["128x96", "256x192"])
-def test_published_networks_lose_at_most_half_a_point_with_at_most_four_kept(
-    shared, monkeypatch, tmp_path, size
-):
-    assert call(monkeypatch, "quant", *real(shared, size), "--max-drop", 0.5, "--output", tmp_path) == 0
-    record = json.loads((tmp_path / "quant.json").read_text())
-    assert (
-        record["fp32_ap"] - record["rungs"][-1]["ap"] <= 0.5
-        and record["chosen"] == record["rungs"][-1]["name"]
-    )
-    assert len(record["kept_fp32"]) <= 4
-    assert record["rungs"][0]["ap"] < record["fp32_ap"] - 5  # what plain INT8 loses, and the climb wins back

@@ -1,0 +1,45 @@
+"""Published PP-TinyPose to INT8 and to the phone: what is lost, what is kept in FP32, how large it is."""
+
+import json
+import sys
+
+import pytest
+
+from compress.cli import main as compress
+from lite_deploy.cli import main as lite_deploy
+from lite_deploy.nb import read_nb
+
+
+def call(monkeypatch, main, *words) -> None:
+    """Run a command with these words; it must end well."""
+    monkeypatch.setattr(sys, "argv", ["command", *(str(word) for word in words)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert not end.value.code
+
+
+@pytest.mark.parametrize("size", ["128x96", "256x192"])
+def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch, tmp_path, size):
+    data = shared / "data" / "coco-mini"
+    words = ["-c", f"configs/tinypose_{size}.yml", f"-oweights={shared}/weights/tinypose_{size}.pdparams"]
+    for part in ("train", "val"):
+        words += [f"-odata.{part}.annotations={data}/annotations/person_keypoints_{part}2017.json"]
+        words += [f"-odata.{part}.images={data}/{part}2017"]
+    int8, artifact = tmp_path / "int8", tmp_path / "artifact"
+    call(monkeypatch, compress, "quant", *words, "--max-drop", 0.5, "--output", int8)
+    record = json.loads((int8 / "quant.json").read_text())
+    rungs = record["rungs"]
+    assert record["fp32_ap"] - rungs[-1]["ap"] <= 0.5 and record["chosen"] == rungs[-1]["name"]
+    assert len(record["kept_fp32"]) <= 4
+    assert rungs[0]["ap"] < record["fp32_ap"] - 5  # what plain INT8 loses, and the climb wins back
+
+    call(monkeypatch, lite_deploy, "export", artifact, *words, "--quant", int8, "--model", "arm_int8")
+    file = artifact / "arm_int8.nb"
+    assert file.stat().st_size <= 2.0e6
+    convolutions = [op for op in read_nb(file).operators if op.type.endswith("conv2d")]
+    in_int8 = [op for op in convolutions if op.precision == "int8"]
+    assert len(in_int8) == rungs[-1]["quantised"] and len(convolutions) - len(in_int8) <= 4
+
+    call(monkeypatch, lite_deploy, "eval", artifact, "--model", "arm_int8", "--no-flip")
+    measured = json.loads((artifact / "pose.json").read_text())["accuracy"][0]["metrics"]["AP"]
+    assert measured == pytest.approx(rungs[-1]["ap"], abs=0.5)  # the simulation tells what the .nb computes
