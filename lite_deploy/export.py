@@ -6,9 +6,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from compress.graph.cost import cost_rows
 from compress.graph.ir import Graph
 from compress.graph.rewrite import rewrite
+from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from compress.quant.package import QuantRecord, read_package
 from compress.quant.scales import Scales
@@ -45,6 +48,7 @@ def export(
     rewritten: bool = True,
     quant: str | Path | None = None,
     models: Sequence[str] | None = None,
+    normalise: bool = False,
 ) -> Artifact:
     """Make an artifact folder, whole or not at all.
 
@@ -55,6 +59,7 @@ def export(
         rewritten: rewrite the network for the phone (`compress.graph.rewrite`).
         quant: a folder that `compress quant` wrote: its network is exported, in FP32, FP16 and INT8.
         models: which `.nb` to make (`lite_deploy.combinations.MODELS`); none: all, INT8 with `quant` only.
+        normalise: let the network take pixels, 0 to 255, and normalise them itself.
 
     Raises:
         UserError: no weights, a combination that is known to be wrong, ranges that do not fit, or a folder
@@ -67,6 +72,11 @@ def export(
             raise UserError(
                 f"model '{name}': needs the ranges that `compress quant` finds; give --quant FOLDER"
             )
+    if normalise and (quant is not None or not rewritten):
+        raise UserError(
+            "normalise: folds mean and standard deviation into the first convolution, which is a rewriting, "
+            "and not one of a quantised network: its first range would change; drop --quant or --no-rewrite"
+        )
     if config.weights is None:
         raise UserError(
             f"{config_file or 'config'}: weights: not set; give -o weights=FILE, a URL, or a name"
@@ -83,17 +93,22 @@ def export(
     traced = trace(net, (1, 3, config.input.height, config.input.width))
     scales: Scales = {}
     kept: tuple[str, ...] = ()
+    trained = False
     if package is not None:
         graph, scales, kept = package[0], package[1], package[2].kept_fp32
+        rewritten, trained = package[2].rewritten, _differs(graph, traced)
+    elif rewritten:
+        constants = (config.input.mean, config.input.std) if normalise else None
+        graph = rewrite(traced, normalise=constants)
     else:
-        graph = rewrite(traced) if rewritten else traced
+        graph = traced
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         made = Path(temporary) / "artifact"
-        records = write_models(graph, scales, made, names, rewritten or quant is not None)
+        records = write_models(graph, scales, made, names, rewritten)
         artifact = Artifact(
-            input=InputRecord(**config.input.model_dump()),
+            input=InputRecord(**config.input.model_dump(), normalise="model" if normalise else "caller"),
             output=OutputRecord(
                 joints=len(skeleton.joints),
                 width=graph.shapes[graph.outputs[0]][3],
@@ -108,7 +123,8 @@ def export(
                 config_file=config_file,
                 weights=str(config.weights),
                 weights_sha256=sha256(weights),
-                rewritten=graph is not traced,
+                rewritten=rewritten,
+                trained=trained,
                 quantised=len(scales),
                 kept_fp32=kept,
             ),
@@ -144,6 +160,13 @@ def write_models(
     if scales:
         shutil.rmtree(programs[True])
     return records
+
+
+def _differs(graph: Graph, traced: Graph) -> bool:
+    """Say whether a quantised network's FP32 weights compute something else: it was trained further."""
+    noise = np.random.default_rng(0).standard_normal(traced.shapes[traced.input]).astype(np.float32)
+    expected, found = (run_numpy(each, noise)[0] for each in (traced, graph))
+    return bool(np.abs(found - expected).max() > 1e-3 * np.abs(expected).max())
 
 
 def _record(folder: Path, name: str, engine: str, target: str, precision: str, *files: str) -> ModelRecord:

@@ -16,6 +16,7 @@ from tinypose.config import Config
 from tinypose.console import track
 from tinypose.errors import UserError
 from tinypose.files import sha256
+from tinypose.preprocess import normalise
 
 TOLERANCE = 1e-4
 
@@ -52,9 +53,10 @@ def verify(
     records = list(artifact.models)
     if network is None:
         first = next((each for each in records if each.name == "paddle_fp32"), records[0])
-        network = open_model(artifact, folder, first.name)
         note = f"{first.name} ({note})"
-    expected = network(images)
+        expected = open_model(artifact, folder, first.name)(images)
+    else:
+        expected = network(normalise(crops, artifact.input.config()))
     rows = []
     for record in track(records, "comparing"):
         run, how = open_or_interpret(artifact, folder, record)
@@ -101,6 +103,8 @@ def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecor
 def reference_network(artifact: Artifact) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
     """Return the network as trained, and what to call it; none, and why, if its weights are not here."""
     weights = Path(artifact.origin.weights)
+    if artifact.origin.trained:
+        return None, f"the weights, {weights}, were trained further in quantisation"
     if not weights.is_file():
         return None, f"the weights, {weights}, are not here"
     if sha256(weights) != artifact.origin.weights_sha256:

@@ -22,6 +22,9 @@ def export(
     quant: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="What `compress quant` wrote: export INT8 as well.")
     ] = None,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Let the network take pixels, 0 to 255, and normalise itself.")
+    ] = False,
     model: Annotated[
         list[str],
         typer.Option(
@@ -39,7 +42,7 @@ def export(
     from lite_deploy.export import export as make
     from lite_deploy.nb import read_nb
 
-    artifact = make(loaded, folder, str(config), rewrite, quant, model or None)
+    artifact = make(loaded, folder, str(config), rewrite, quant, model or None, normalise)
     rows = []
     for record in artifact.models:
         lite = record.engine == "paddle-lite"

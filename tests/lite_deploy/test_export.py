@@ -83,6 +83,7 @@ def test_without_rewriting_the_shuffles_stay(exported, tmp_path):
         (["--model", "arm_int8"], "give --quant FOLDER"),
         (["--model", "arm_fp64"], "expected one of"),
         (["-o", "weights=null"], "weights: not set"),
+        (["--normalise", "--quant", "QUANT"], "not one of a quantised network"),
         (["--quant", "nowhere"], "no such quantised network"),
         (["-o", "input.width=96", "--quant", "QUANT"], "quantised for input"),
     ],

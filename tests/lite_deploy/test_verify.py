@@ -12,6 +12,7 @@ from compress.graph.run import run_numpy
 from lite_deploy.artifact import read_artifact, record_file, write_artifact
 from lite_deploy.cli import app, main
 from lite_deploy.nb import read_nb, write_nb
+from lite_deploy.runtime import PoseModel
 from lite_deploy.verify import compare, noise_crops, open_or_interpret, reference_network, verify
 from tinypose.errors import UserError
 
@@ -39,6 +40,13 @@ def update_checksum(folder, name: str) -> None:
     write_artifact(folder, artifact.model_copy(update={"models": models}))
 
 
+def keep_models(folder, *names: str) -> None:
+    """Let the description name these models only: fewer to run."""
+    artifact = read_artifact(folder)
+    models = tuple(artifact.model(name) for name in names)
+    write_artifact(folder, artifact.model_copy(update={"models": models}))
+
+
 def test_all_models_pass(exported, tmp_path):
     folder = exported.copy(tmp_path)
     result = CliRunner().invoke(app, ["verify", str(folder)])
@@ -54,9 +62,36 @@ def test_all_models_pass(exported, tmp_path):
     assert 1e-3 < parity["arm_int8"].difference < 10  # random weights, and ranges of other pictures
 
 
+def test_normalisation_in_the_network(exported, tmp_path):
+    """Pixels in, and the same heatmaps out, border included."""
+    folder = tmp_path / "pixels"
+    command = ["export", "-c", str(exported.config), "--normalise", "--model", "x86_fp32", str(folder)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    artifact = read_artifact(folder)
+    assert artifact.input.normalise == "model"
+    result = CliRunner().invoke(app, ["verify", str(folder)])
+    assert result.exit_code == 0, result.output
+    picture = np.random.default_rng(0).integers(0, 256, (120, 100, 3), np.uint8)
+    found, expected = (
+        PoseModel(each, "x86_fp32")(picture, [[9, 5, 70, 90]]) for each in (folder, exported.folder)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=0.01)
+
+
+def test_a_network_that_was_trained_further_is_no_reference(exported, tmp_path):
+    artifact = read_artifact(exported.folder)
+    assert not artifact.origin.trained
+    origin = artifact.origin.model_copy(update={"trained": True})
+    network, why = reference_network(artifact.model_copy(update={"origin": origin}))
+    assert network is None
+    assert "trained further in quantisation" in why
+
+
 @pytest.mark.parametrize("name", ["x86_fp32", "arm_fp32"])
 def test_one_changed_weight_is_caught(exported, tmp_path, capsys, monkeypatch, name):
     folder = exported.copy(tmp_path)
+    keep_models(folder, "onnx_fp32", name)
     change_one_weight(folder, name)
     monkeypatch.setattr("sys.argv", ["lite-deploy", "verify", str(folder)])
     with pytest.raises(SystemExit) as ended:
@@ -199,6 +234,7 @@ def test_eval_says_what_is_missing(exported, capsys, monkeypatch):
 
 def test_a_picture_as_input(exported, tmp_path, shared):
     folder = exported.copy(tmp_path)
+    keep_models(folder, "onnx_fp32")
     picture = shared / "samples" / "hrnet_demo.jpg"
     result = CliRunner().invoke(app, ["verify", str(folder), "--image", str(picture)])
     assert result.exit_code == 0, result.output

@@ -91,6 +91,7 @@ class OriginRecord(Record):
     weights: str
     weights_sha256: str
     rewritten: bool = Field(description="whether the network was rewritten for export (compress.graph)")
+    trained: bool = Field(False, description="whether quantisation trained the weights further")
     quantised: int = Field(ge=0, description="convolutions in INT8 in the INT8 models")
     kept_fp32: tuple[str, ...] = Field((), description="convolutions left in FP32 in the INT8 models")
 
@@ -217,10 +218,9 @@ def _read(folder: str | Path, schema: type[AnyArtifact], maker: str, check_files
         raise UserError(
             f"{path}: version {content.get('version')!r}, and this tool reads version {VERSION}; export again"
         )
-    stated = content.pop("sha256", None)
-    artifact = validate(schema, content, {}, str(path))
-    if stated != _digest(artifact.model_dump(mode="json")):
+    if content.pop("sha256", None) != _digest(content):
         raise UserError(f"{path}: damaged or edited: its content does not match its checksum; export again")
+    artifact = validate(schema, content, {}, str(path))
     if check_files:
         problems = [p for m in artifact.models for f in m.files if (p := _problem(path.parent / f.file, f))]
         if problems:
