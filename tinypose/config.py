@@ -156,10 +156,11 @@ class TrainConfig(Section):
         None, ge=1, description="OHKM: only the worst of each person's joints count"
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights, which are kept")
-    amp: bool = Field(False, description="mixed precision; on a GPU only")
+    amp: bool = Field(False, description="mixed precision, FP16 and FP32; on a GPU only")
     static: bool = Field(True, description="compile the step into one static graph")
 
     workers: int = Field(2, ge=0, description="processes that make batches; 0: make them in between")
+    visualdl: bool = Field(False, description="write curves for VisualDL too; needs the extra `visualdl`")
     eval_epochs: int = Field(1, ge=1, description="measure every so many epochs, and after the last")
     patience: int | None = Field(
         None, ge=1, description="stop after so many measurements without a better one"

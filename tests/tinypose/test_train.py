@@ -306,3 +306,44 @@ def test_frozen_batch_norm_keeps_its_statistics(config_file, tmp_path):
     after = read_params(tmp_path / "run" / "last.pdparams")
     for key, value in after.items():
         assert np.array_equal(value, before[key]) == ("_mean" in key or "_variance" in key), key
+
+
+def test_mixed_precision_without_a_gpu_is_an_error(config_file, tmp_path):
+    with pytest.raises(UserError, match="needs a GPU"):
+        train(load_config(config_file, ["train.amp=true"]), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_visualdl_is_an_extra(config_file, tmp_path):
+    import importlib.util
+
+    config = load_config(config_file, ["train.visualdl=true", "train.epochs=1"])
+    if importlib.util.find_spec("visualdl") is None:
+        with pytest.raises(UserError, match="pip install visualdl"):
+            train(config, tmp_path / "run")
+    else:
+        train(config, tmp_path / "run")
+        assert (tmp_path / "run" / "visualdl" / "vdlrecords.run.log").stat().st_size > 0
+
+
+def test_a_backbone_of_a_classifier_is_taken_and_a_foreign_one_named(config_file, tmp_path):
+    from tinypose.config import HRNetConfig
+    from tinypose.engine.train import start_weights
+    from tinypose.models import build_model
+    from tinypose.models.weights import write_params
+
+    model = HRNetConfig(name="hrnet", width=4, stem=4)
+    source = {key: value.numpy() for key, value in build_model(model, 3).backbone.state_dict().items()}
+    first = next(key for key, value in source.items() if value.ndim == 4)
+    source[first] = np.full_like(source[first], 0.25)
+    source["fc.weight"] = np.zeros((4, 4), np.float32)
+    write_params(tmp_path / "classifier.pdparams", source)
+    config = load_config(config_file, [f"train.backbone={tmp_path / 'classifier.pdparams'}"])
+    net = build_model(model, 17)
+    start_weights(net, config, quiet=True)
+    assert (net.backbone.state_dict()[first].numpy() == 0.25).all()
+    write_params(tmp_path / "foreign.pdparams", {"a": np.zeros(3, np.float32)})
+    with pytest.raises(UserError, match="fits 0 of the backbone's"):
+        start_weights(
+            net, load_config(config_file, [f"train.backbone={tmp_path / 'foreign.pdparams'}"]), True
+        )

@@ -1,8 +1,10 @@
-"""The course of a training run as a picture."""
+"""The course of a training run as a picture, and for VisualDL."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
+from tinypose.errors import UserError
 from tinypose.files import write_whole
 
 
@@ -30,3 +32,19 @@ def draw_curves(path: Path, history: list[dict[str, Any]], metric: str) -> None:
         axes.grid(alpha=0.3)
     with write_whole(path) as temporary:
         figure.savefig(temporary, dpi=100)
+
+
+def check_visualdl() -> None:
+    """Raise a UserError if VisualDL is not installed."""
+    if importlib.util.find_spec("visualdl") is None:
+        raise UserError("train.visualdl: VisualDL is not installed; pip install visualdl, or leave it out")
+
+
+def write_visualdl(folder: Path, record: dict[str, Any]) -> None:
+    """Add an epoch's numbers to the log that VisualDL shows (`visualdl --logdir FOLDER`)."""
+    from visualdl import LogWriter  # an extra
+
+    with LogWriter(logdir=str(folder), file_name="vdlrecords.run.log") as writer:
+        for name, value in record.items():
+            if isinstance(value, int | float) and name not in ("epoch", "step"):
+                writer.add_scalar(tag=name, step=record["epoch"], value=value)

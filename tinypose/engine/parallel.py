@@ -36,7 +36,8 @@ def average_gradients(parameters: list[paddle.Tensor], processes: int) -> None:
 def average_statistics(layer: nn.Layer, processes: int) -> None:
     """Give the statistics of batch norm their mean over the processes, which each saw other people."""
     if processes > 1:
-        _average_tensors([b for b in layer.buffers() if b.dtype == paddle.float32], processes)
+        fixed = [tensor for tensor in layer.state_dict().values() if tensor.stop_gradient]
+        _average_tensors([tensor for tensor in fixed if tensor.dtype == paddle.float32], processes)
 
 
 @paddle.no_grad()

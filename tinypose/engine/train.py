@@ -1,9 +1,7 @@
 """Train a network: from a config to a folder with checkpoints."""
 
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +11,23 @@ from paddle import nn
 
 from tinypose.config import Config, InputConfig
 from tinypose.console import err
-from tinypose.data.batches import Batch, TrainingSet
-from tinypose.data.coco import PeopleSet
+from tinypose.data.batches import Batch
 from tinypose.data.loader import Loader, open_loader
 from tinypose.data.merge import load_training_set
 from tinypose.engine import checkpoint, parallel
-from tinypose.engine.curves import draw_curves
+from tinypose.engine.curves import check_visualdl, draw_curves, write_visualdl
 from tinypose.engine.evaluate import as_run
 from tinypose.engine.loss import HeatmapObjective
 from tinypose.engine.measure import load_val, main_metric, measure
-from tinypose.engine.optimiser import Average, make_optimiser, optimiser_state, rate_at, restore_optimiser
+from tinypose.engine.optimiser import Average, make_optimiser, rate_at
 from tinypose.engine.progress import StopRequest, TrainingBar
+from tinypose.engine.run import Inputs, Run, Standing, finished, put_back, restore, save, use_average
+from tinypose.engine.sync_norm import synchronise_norms
 from tinypose.errors import UserError
 from tinypose.files import write_json
 from tinypose.models import build_model
-from tinypose.models.weights import load_weights
-from tinypose.skeleton import Skeleton, load_skeleton
-
-Inputs = Callable[[Batch], tuple[paddle.Tensor, ...]]
+from tinypose.models.weights import load_backbone, load_weights
+from tinypose.skeleton import load_skeleton
 
 
 class Stopped(Exception):
@@ -39,67 +36,6 @@ class Stopped(Exception):
     def __init__(self, message: str, signal: int):
         super().__init__(message)
         self.signal = signal
-
-
-@dataclass
-class Standing:
-    """Where a run stands.
-
-    Attributes:
-        number: of the next step, counted through all epochs.
-        loss: sum of the losses of this epoch's steps so far.
-        seconds: that this epoch's steps took so far.
-        waited: of these, how many they waited for batches.
-        best: the best measurement so far, or None.
-        worse: measurements since then.
-        history: a record an epoch.
-    """
-
-    number: int = 0
-    loss: float = 0.0
-    seconds: float = 0.0
-    waited: float = 0.0
-    best: float | None = None
-    worse: int = 0
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the steps of a run work on.
-
-    Attributes:
-        config: of the run.
-        output: its folder.
-        skeleton: of the network.
-        people: whom to train on.
-        val: whom to measure on, or None.
-        net: the network whose weights are kept.
-        objective: the layer that is trained; it holds `net`, and its `forward` returns the loss.
-        inputs: turns a batch into the arguments of `objective`.
-        optimiser: of the objective's parameters.
-        average: of the network's weights, or None.
-        processes: that train together.
-        rank: of this process among them.
-    """
-
-    config: Config
-    output: Path
-    skeleton: Skeleton
-    people: TrainingSet
-    val: PeopleSet | None
-    net: nn.Layer
-    objective: nn.Layer
-    inputs: Inputs
-    optimiser: paddle.optimizer.Optimizer
-    average: Average | None
-    processes: int
-    rank: int
-
-    @property
-    def steps(self) -> int:
-        """Of the whole run."""
-        return self.config.train.epochs * self.people.steps
 
 
 def train(config: Config, output: str | Path, resume: bool = False, quiet: bool = False) -> dict[str, Any]:
@@ -121,10 +57,20 @@ def train(config: Config, output: str | Path, resume: bool = False, quiet: bool 
     skeleton = load_skeleton(config.skeleton)
     paddle.seed(config.train.seed)
     net = build_model(config.model, len(skeleton.joints))
-    if config.weights is not None:
-        load_weights(net, config.weights, config.train.new_head)
+    start_weights(net, config, quiet)
     objective = HeatmapObjective(net, config.train.hard_joints)
     return fit(config, output, net, objective, batch_inputs, resume=resume, quiet=quiet)
+
+
+def start_weights(net: nn.Layer, config: Config, quiet: bool = False) -> None:
+    """Give a network the weights that its config starts from: `train.backbone`, then `weights`."""
+    if config.train.backbone is not None:
+        left = load_backbone(net, config.train.backbone)
+        if not quiet:
+            count = len(net.state_dict())
+            err.print(f"{config.train.backbone}: fills {count - len(left)} of {count} tensors", markup=False)
+    if config.weights is not None:
+        load_weights(net, config.weights, config.train.new_head)
 
 
 def batch_inputs(batch: Batch) -> tuple[paddle.Tensor, ...]:
@@ -163,6 +109,10 @@ def fit(
         UserError, Stopped: see `train`.
     """
     output = Path(output)
+    if config.train.amp and not paddle.is_compiled_with_cuda():
+        raise UserError("train.amp: mixed precision needs a GPU, and this Paddle is built without")
+    if config.train.visualdl:
+        check_visualdl()
     rank, processes = parallel.start_processes()
     quiet = quiet or rank > 0
     skeleton = load_skeleton(config.skeleton)
@@ -177,11 +127,23 @@ def fit(
     if rank == 0:
         going = checkpoint.start_run(output, config, {"people": people.digest()}, resume)
     going = parallel.average([float(going)], processes)[0] > 0
+    if config.train.sync_norm and processes > 1:
+        synchronise_norms(objective)
     set_norm(objective, config)
-    average = Average(net, config.train.ema) if config.train.ema else None
-    optimiser = make_optimiser(objective, config.train)
     run = Run(
-        config, output, skeleton, people, val, net, objective, inputs, optimiser, average, processes, rank
+        config=config,
+        output=output,
+        skeleton=skeleton,
+        people=people,
+        val=val,
+        net=net,
+        objective=objective,
+        inputs=inputs,
+        optimiser=make_optimiser(objective, config.train),
+        scaler=paddle.amp.GradScaler(enable=config.train.amp),
+        average=Average(net, config.train.ema) if config.train.ema else None,
+        processes=processes,
+        rank=rank,
     )
     standing = restore(run) if going else Standing()
     parallel.share_weights(objective, processes)
@@ -205,7 +167,9 @@ def fit(
 def run_steps(run: Run, standing: Standing, loader: Loader, bar: TrainingBar, stop: StopRequest) -> None:
     """Take the steps that are left, measuring and saving as the config says."""
     config = run.config.train
-    objective = paddle.jit.to_static(run.objective, full_graph=True) if config.static else run.objective
+    # The synchronised batch norm talks to other processes, which a static graph cannot do.
+    static = config.static and not (config.sync_norm and run.processes > 1)
+    objective = paddle.jit.to_static(run.objective, full_graph=True) if static else run.objective
     parameters = [p for p in run.objective.parameters() if not p.stop_gradient]
     saved = time.monotonic()
     train_mode(run)
@@ -213,13 +177,15 @@ def run_steps(run: Run, standing: Standing, loader: Loader, bar: TrainingBar, st
         start, waited = time.perf_counter(), loader.waited
         batch = next(loader)
         run.optimiser.set_lr(rate_at(standing.number, run.steps, config))
-        loss = objective(*run.inputs(batch))
+        with paddle.amp.auto_cast(enable=config.amp):
+            loss = objective(*run.inputs(batch))
         value, stopping = parallel.average([float(loss), float(stop.signal is not None)], run.processes)
         if not np.isfinite(value):
             raise UserError(report_loss(run, standing, batch, float(loss)))
-        loss.backward()
+        run.scaler.scale(loss).backward()
         parallel.average_gradients(parameters, run.processes)
-        run.optimiser.step()
+        run.scaler.step(run.optimiser)
+        run.scaler.update()
         run.optimiser.clear_grad()
         if run.average:
             run.average.update(standing.number)
@@ -280,68 +246,10 @@ def finish_epoch(run: Run, standing: Standing, bar: TrainingBar) -> None:
     standing.loss = standing.seconds = standing.waited = 0.0
     save(run, standing)
     bar.epoch(record, name, better)
+    if config.visualdl and run.rank == 0:
+        write_visualdl(run.output / "visualdl", record)
     if run.rank == 0 and finished(run, standing):
         draw_curves(run.output / "curves.png", standing.history, name)
-
-
-def finished(run: Run, standing: Standing) -> bool:
-    """Return whether all steps are done, or measurements have not become better for too long."""
-    patience = run.config.train.patience
-    return standing.number >= run.steps or (patience is not None and standing.worse >= patience)
-
-
-def save(run: Run, standing: Standing) -> None:
-    """Write everything that is needed to go on from here."""
-    if run.rank > 0:
-        return
-    groups = {
-        "weights": run.objective.state_dict(),
-        "optimiser": optimiser_state(run.optimiser, run.objective),
-        "average": run.average.values if run.average else {},
-    }
-    arrays = {
-        f"{group}:{key}": value.numpy() for group, each in groups.items() for key, value in each.items()
-    }
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise UserError(f"{run.output}: the weights are no longer finite; a lower learning rate may help")
-    checkpoint.save_state(run.output / "state.npz", arrays, asdict(standing))
-
-
-def restore(run: Run) -> Standing:
-    """Bring a run to where its saved state stands."""
-    path = run.output / "state.npz"
-    arrays, facts = checkpoint.load_state(path)
-    groups: dict[str, dict[str, np.ndarray]] = {"weights": {}, "optimiser": {}, "average": {}}
-    for key, array in arrays.items():
-        group, _, name = key.partition(":")
-        groups[group][name] = array
-    own = run.objective.state_dict()
-    if own.keys() != groups["weights"].keys():
-        raise UserError(f"{path}: the state of another network")
-    for key, tensor in own.items():
-        tensor.set_value(groups["weights"][key])
-    restore_optimiser(run.optimiser, run.objective, groups["optimiser"])
-    if run.average:
-        run.average.values = {key: paddle.to_tensor(value) for key, value in groups["average"].items()}
-    return Standing(**facts)
-
-
-def use_average(run: Run) -> dict[str, np.ndarray]:
-    """Give the network its averaged weights, if there are any; returns those it had."""
-    if run.average is None:
-        return {}
-    own = run.net.state_dict()
-    live = {key: tensor.numpy() for key, tensor in own.items()}
-    for key, tensor in own.items():
-        tensor.set_value(run.average.values[key])
-    return live
-
-
-def put_back(run: Run, live: dict[str, np.ndarray]) -> None:
-    """Undo `use_average`."""
-    own = run.net.state_dict()
-    for key, value in live.items():
-        own[key].set_value(value)
 
 
 def train_mode(run: Run) -> None:

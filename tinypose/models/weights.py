@@ -9,7 +9,7 @@ from tinypose.errors import UserError
 from tinypose.models.pdparams import read_params, read_state, write_params
 from tinypose.models.zoo import locate
 
-__all__ = ["load_weights", "read_params", "read_state", "write_params"]
+__all__ = ["load_backbone", "load_weights", "read_params", "read_state", "write_params"]
 
 HEAD = "final_conv."  # the only layer whose shape depends on the joints
 
@@ -53,6 +53,34 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
     for key, value in params.items():
         own[key].set_value(value.astype(_numpy_dtype(own[key])))
     return left
+
+
+def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
+    """Fill a network's backbone with what fits of other weights, such as a classifier's.
+
+    Args:
+        net: a network with `backbone`.
+        source: a `.pdparams` file, its URL, or a name of the zoo; keys with or without `backbone.`.
+
+    Returns:
+        The network's keys that were left as they are.
+
+    Raises:
+        UserError: the file cannot be had or read, or fits less than half of the backbone's tensors.
+    """
+    path = locate(source)
+    params = {key.removeprefix("backbone."): value for key, value in read_params(path).items()}
+    own = net.backbone.state_dict()
+    fitting = [key for key in own if key in params and _fits(params[key], own[key])]
+    if 2 * len(fitting) < len(own):
+        raise UserError(
+            f"{path}: fits {len(fitting)} of the backbone's {len(own)} tensors: these are weights of another "
+            "network; check `model` in the config"
+        )
+    for key in fitting:
+        own[key].set_value(params[key].astype(_numpy_dtype(own[key])))
+    filled = {f"backbone.{key}" for key in fitting}
+    return [key for key in net.state_dict() if key not in filled]
 
 
 def _fits(value: np.ndarray, tensor) -> bool:

@@ -1,0 +1,150 @@
+"""A run of training: what it works on, where it stands, and how that is kept."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from tinypose.config import Config
+from tinypose.data.batches import Batch, TrainingSet
+from tinypose.data.coco import PeopleSet
+from tinypose.engine import checkpoint
+from tinypose.engine.optimiser import Average, optimiser_state, restore_optimiser
+from tinypose.errors import UserError
+from tinypose.skeleton import Skeleton
+
+Inputs = Callable[[Batch], tuple[paddle.Tensor, ...]]
+
+
+@dataclass
+class Standing:
+    """Where a run stands.
+
+    Attributes:
+        number: of the next step, counted through all epochs.
+        loss: sum of the losses of this epoch's steps so far.
+        seconds: that this epoch's steps took so far.
+        waited: of these, how many they waited for batches.
+        best: the best measurement so far, or None.
+        worse: measurements since then.
+        history: a record an epoch.
+    """
+
+    number: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    waited: float = 0.0
+    best: float | None = None
+    worse: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the steps of a run work on.
+
+    Attributes:
+        config: of the run.
+        output: its folder.
+        skeleton: of the network.
+        people: whom to train on.
+        val: whom to measure on, or None.
+        net: the network whose weights are kept.
+        objective: the layer that is trained; it holds `net`, and its `forward` returns the loss.
+        inputs: turns a batch into the arguments of `objective`.
+        optimiser: of the objective's parameters.
+        scaler: scales the loss for mixed precision; without, it does nothing.
+        average: of the network's weights, or None.
+        processes: that train together.
+        rank: of this process among them.
+    """
+
+    config: Config
+    output: Path
+    skeleton: Skeleton
+    people: TrainingSet
+    val: PeopleSet | None
+    net: nn.Layer
+    objective: nn.Layer
+    inputs: Inputs
+    optimiser: paddle.optimizer.Optimizer
+    scaler: paddle.amp.GradScaler
+    average: Average | None
+    processes: int
+    rank: int
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.config.train.epochs * self.people.steps
+
+
+def finished(run: Run, standing: Standing) -> bool:
+    """Return whether all steps are done, or measurements have not become better for too long."""
+    patience = run.config.train.patience
+    return standing.number >= run.steps or (patience is not None and standing.worse >= patience)
+
+
+def save(run: Run, standing: Standing) -> None:
+    """Write everything that is needed to go on from here."""
+    if run.rank > 0:
+        return
+    groups = {
+        "weights": run.objective.state_dict(),
+        "optimiser": optimiser_state(run.optimiser, run.objective),
+        "average": run.average.values if run.average else {},
+    }
+    arrays = {
+        f"{group}:{key}": value.numpy() for group, each in groups.items() for key, value in each.items()
+    }
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise UserError(f"{run.output}: the weights are no longer finite; a lower learning rate may help")
+    facts = {
+        "standing": asdict(standing),
+        "scaler": {key: np.asarray(value).tolist() for key, value in run.scaler.state_dict().items()},
+    }
+    checkpoint.save_state(run.output / "state.npz", arrays, facts)
+
+
+def restore(run: Run) -> Standing:
+    """Bring a run to where its saved state stands."""
+    path = run.output / "state.npz"
+    arrays, facts = checkpoint.load_state(path)
+    groups: dict[str, dict[str, np.ndarray]] = {"weights": {}, "optimiser": {}, "average": {}}
+    for key, array in arrays.items():
+        group, _, name = key.partition(":")
+        groups[group][name] = array
+    own = run.objective.state_dict()
+    if own.keys() != groups["weights"].keys():
+        raise UserError(f"{path}: the state of another network")
+    for key, tensor in own.items():
+        tensor.set_value(groups["weights"][key])
+    restore_optimiser(run.optimiser, run.objective, groups["optimiser"])
+    if run.average:
+        run.average.values = {key: paddle.to_tensor(value) for key, value in groups["average"].items()}
+    scaler = facts["scaler"]
+    if scaler:
+        run.scaler.load_state_dict(scaler | {"scale": np.array(scaler["scale"], np.float32)})
+    return Standing(**facts["standing"])
+
+
+def use_average(run: Run) -> dict[str, np.ndarray]:
+    """Give the network its averaged weights, if there are any; returns those it had."""
+    if run.average is None:
+        return {}
+    own = run.net.state_dict()
+    live = {key: tensor.numpy() for key, tensor in own.items()}
+    for key, tensor in own.items():
+        tensor.set_value(run.average.values[key])
+    return live
+
+
+def put_back(run: Run, live: dict[str, np.ndarray]) -> None:
+    """Undo `use_average`."""
+    own = run.net.state_dict()
+    for key, value in live.items():
+        own[key].set_value(value)
