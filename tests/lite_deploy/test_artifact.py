@@ -1,5 +1,6 @@
 """`pose.json`: read back, and any change to the folder noticed."""
 
+import hashlib
 import json
 
 import pytest
@@ -47,13 +48,32 @@ def edit(folder, change) -> None:
         (lambda c: c.pop("sha256"), "does not match its checksum"),
         (lambda c: c.update(version=2), "version 2, and this tool reads version 1"),
         (lambda c: c.update(format="other"), "not an artifact's description"),
-        (lambda c: c["input"].update(colour="BGR"), "unknown key 'input.colour'; did you mean 'color'"),
-        (lambda c: c["models"][0]["files"][0].update(file="../secret"), "models.0.files.0.file"),
+        (lambda c: c["skeleton"].update(sigmas=[]), "does not match its checksum"),
     ],
 )
 def test_an_edited_description_is_noticed(exported, tmp_path, change, words):
     folder = exported.copy(tmp_path)
     edit(folder, change)
+    with pytest.raises(UserError, match=words):
+        read_artifact(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c["input"].update(colour="BGR"), "unknown key 'input.colour'; did you mean 'color'"),
+        (lambda c: c["models"][0]["files"][0].update(file="../secret"), "models.0.files.0.file"),
+        (lambda c: c.update(models=[]), "models"),
+    ],
+)
+def test_a_description_that_is_signed_and_wrong(exported, tmp_path, change, words):
+    folder = exported.copy(tmp_path)
+    content = json.loads((folder / FILE).read_text())
+    content.pop("sha256")
+    change(content)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    content["sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / FILE).write_text(json.dumps(content))
     with pytest.raises(UserError, match=words):
         read_artifact(folder)
 
