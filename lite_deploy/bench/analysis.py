@@ -9,6 +9,7 @@ from lite_deploy.bench import stats
 from lite_deploy.bench.results import Results, VisitLine
 
 CLOCK_FELL = 0.9  # of what it was before the runs
+OTHERS = 0.25, 0.1  # cores that other programs may keep busy: so many, or this share of all, if that is more
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,57 @@ def analyse(results: Results) -> list[CaseStats]:
         return models.index(model) if model in models else len(models), model, cluster, threads
 
     by_case = results.by_case()
-    return [_case(by_case[key], confidence, precision) for key in sorted(by_case, key=place)]
+    cores = core_count(results)
+    return [_case(by_case[key], confidence, precision, cores) for key in sorted(by_case, key=place)]
 
 
-def _case(visits: Sequence[VisitLine], confidence: float, precision: float) -> CaseStats:
+def is_quiet(visit: VisitLine, cores: int) -> bool:
+    """Say whether other programs left a machine of so many cores alone during a round."""
+    least, share = OTHERS
+    return (visit.others or 0) <= max(least, share * cores)
+
+
+def core_count(results: Results) -> int:
+    """Return how many cores the machine has."""
+    return len(results.run.machine.get("cores", ())) or 1
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One case of two results files. `verdict` is that of `stats.compare`, or `missing` or `disturbed`."""
+
+    key: tuple[str, int, str]
+    verdict: str
+    result: stats.Comparison | None
+
+
+def compare(old: Results, new: Results, max_slowdown: float) -> list[Compared]:
+    """Compare the cases of `old` with those of `new`; rounds beside busy programs are left out.
+
+    Args:
+        old: what to compare with.
+        new: what to judge.
+        max_slowdown: 0.05 allows five per cent.
+    """
+    rows = []
+    for key, visits in old.by_case().items():
+        others = new.by_case().get(key)
+        if others is None:
+            rows.append(Compared(key, "missing", None))
+            continue
+        quiet = [
+            [visit.total_ms for visit in each if is_quiet(visit, core_count(results))]
+            for results, each in ((old, visits), (new, others))
+        ]
+        if min(map(len, quiet)) < stats.MIN_ROUNDS <= min(len(visits), len(others)):
+            rows.append(Compared(key, "disturbed", None))
+            continue
+        result = stats.compare(*quiet, max_slowdown) if all(quiet) else None
+        rows.append(Compared(key, result.verdict if result else "undecided", result))
+    return rows
+
+
+def _case(visits: Sequence[VisitLine], confidence: float, precision: float, cores: int) -> CaseStats:
     first = visits[0]
     stages = {
         name: float(np.median(np.concatenate([getattr(each, f"{name}_ms") for each in visits])))
@@ -57,11 +105,11 @@ def _case(visits: Sequence[VisitLine], confidence: float, precision: float) -> C
         load_ms=float(np.median([each.load_ms for each in visits])),
         first_ms=float(np.median([each.first_ms for each in visits])),
         peak_mb=max(each.peak_kb for each in visits) / 1024,
-        warnings=tuple(_warnings(visits, confidence, precision)),
+        warnings=tuple(_warnings(visits, confidence, precision, cores)),
     )
 
 
-def _warnings(visits: Sequence[VisitLine], confidence: float, precision: float) -> list[str]:
+def _warnings(visits: Sequence[VisitLine], confidence: float, precision: float, cores: int) -> list[str]:
     rounds = [each.total_ms for each in visits]
     found = []
     if (slower := max(stats.slowed_down(each) for each in rounds)) > 0:
@@ -75,8 +123,9 @@ def _warnings(visits: Sequence[VisitLine], confidence: float, precision: float) 
         found.append(f"throttling: the clock fell from {before // 1000} to {after // 1000} MHz")
     if (share := max(stats.interrupted(each) for each in rounds)) > 0:
         found.append(f"noise: {share:.0%} of a round's runs took over {stats.OUTLIER:g} times its median")
-    if (others := max((each.others or 0) for each in visits)) > stats.OTHERS:
-        found.append(f"noise: other programs kept up to {others:.1f} cores busy")
+    if not all(is_quiet(each, cores) for each in visits):
+        others = max((each.others or 0) for each in visits)
+        found.append(f"noise: other programs kept up to {others:.1f} of {cores} cores busy")
     if cold := sum(not each.warm for each in visits):
         found.append(f"unsteady: no steady latency after the warm-up in {cold} of {len(visits)} rounds")
     if len(visits) < stats.MIN_ROUNDS:

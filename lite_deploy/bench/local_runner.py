@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from lite_deploy.bench.results import SCHEMA
-from lite_deploy.bench.stats import is_warm
+from lite_deploy.bench.warmup import is_warm
 
 
 def main() -> int:
@@ -57,6 +57,7 @@ def _measure(options: argparse.Namespace) -> dict:
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before an engine is loaded
     from lite_deploy.bench.scene import Scene, joints_in_picture
     from lite_deploy.engines import open_model
+    from tinypose.images import read_image
     from tinypose.inference.artifact import read_artifact
     from tinypose.inference.pose_model import network_input
     from tinypose.preprocess import crop_person
@@ -65,8 +66,7 @@ def _measure(options: argparse.Namespace) -> dict:
     # Only the files of one model are here; the runner's caller has compared their checksums.
     artifact = read_artifact(options.pose, check_files=False)
     config = artifact.input.config()
-    image = cv2.cvtColor(cv2.imread(str(options.image)), cv2.COLOR_BGR2RGB)
-    scene = Scene(image, tuple(float(number) for number in options.box.split(",")))
+    scene = Scene(read_image(options.image), tuple(float(number) for number in options.box.split(",")))
 
     start = time.perf_counter()
     network = open_model(artifact, options.pose.parent, options.model, options.threads)

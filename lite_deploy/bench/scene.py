@@ -8,7 +8,7 @@ import numpy as np
 from lite_deploy.bench.results import CheckLine
 from lite_deploy.verify import compare, open_or_interpret
 from tinypose import heatmap
-from tinypose.geometry import invert, transform
+from tinypose.geometry import crop_matrix, invert, transform
 from tinypose.inference.artifact import Artifact, ModelRecord
 from tinypose.inference.pose_model import network_input
 from tinypose.preprocess import crop_person
@@ -45,14 +45,21 @@ def default_scene() -> Scene:
 def expected_heatmaps(
     artifact: Artifact, folder: Path, model: ModelRecord, scene: Scene
 ) -> tuple[np.ndarray, str]:
-    """Compute what a model must give: run here, or, for another processor, interpreted.
+    """Compute what a model must give.
+
+    In FP32 every engine must give the same, so another engine is asked. Else the model itself is run here,
+    or, for another processor, interpreted.
 
     Returns:
         float32 [1, J, h, w], and what computed it.
     """
-    run, how = open_or_interpret(artifact, folder, model)
+    source = model
+    if model.precision == "fp32":
+        others = [m for m in artifact.models if m.precision == "fp32" and m.engine != model.engine]
+        source = next((m for m in others if m.engine in ("onnxruntime", "paddle-lite")), model)
+    run, how = open_or_interpret(artifact, folder, source)
     crop, _ = crop_person(scene.image, scene.box, artifact.input.config())
-    return run(network_input(artifact, crop[None])), how
+    return run(network_input(artifact, crop[None])), f"{source.name} ({how})"
 
 
 def check(
@@ -91,4 +98,5 @@ def joints_in_picture(artifact: Artifact, scene: Scene, heatmaps: np.ndarray) ->
 
 
 def _crop_to_image(artifact: Artifact, scene: Scene) -> np.ndarray:
-    return invert(crop_person(scene.image, scene.box, artifact.input.config())[1])
+    config = artifact.input.config()
+    return invert(crop_matrix(scene.box, (config.width, config.height), config.padding))

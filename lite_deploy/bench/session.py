@@ -1,16 +1,15 @@
-"""Start a measurement, or go on with one: from what the user asked for to a job that can run."""
+"""Start a measurement, or go on with one: its runner, its description, its results file."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from lite_deploy.bench.device import PREFIX, Device
+from lite_deploy.bench.device import Device
 from lite_deploy.bench.machine import Machine
-from lite_deploy.bench.measure import Job, Options, Runner
+from lite_deploy.bench.measure import Options, Runner
 from lite_deploy.bench.plan import Case
 from lite_deploy.bench.results import Results, RunLine, append, drop_half_line, read_results
-from lite_deploy.bench.scene import Scene
 from lite_deploy.engines import tool_versions
 from tinypose.errors import UserError
 from tinypose.files import sha256
@@ -32,41 +31,36 @@ def cpp_runner(folder: Path) -> Runner:
     return Runner("cpp", (program, *sorted(each for each in folder.iterdir() if ".so" in each.suffixes)))
 
 
-def start(
-    path: Path,
-    artifact: Artifact,
-    folder: Path,
-    device: Device,
-    machine: Machine,
-    runner: Runner,
-    scene: Scene,
-    cases: Sequence[Case],
-    options: Options,
-    label: str = "",
-    resume: bool = False,
-) -> Job:
+def open_results(
+    path: Path, line: RunLine, device: Device, resume: bool = False, overwrite: bool = False
+) -> Results:
     """Begin a results file, or open the one of a measurement that was broken off.
+
+    Args:
+        path: the file.
+        line: what is to be measured (`describe`).
+        device: gets a new folder, unless a run is resumed.
+        resume: go on with the file if it is there.
+        overwrite: begin anew if the file is there.
 
     Raises:
         UserError: the file is there already, or what is to be resumed was another measurement.
     """
-    line = _describe(artifact, folder, device, machine, runner, cases, options, label)
-    if path.exists() and not resume:
-        raise UserError(f"{path}: is there already; give --resume to go on with it, or another --out")
-    if path.exists():
+    if path.exists() and resume:
         drop_half_line(path)
         results = read_results(path)
         _check_same(path, results.run, line)
-    else:
-        there = device.make_folder()
-        line = line.model_copy(update={"folder": there})
-        path.parent.mkdir(parents=True, exist_ok=True)
-        append(path, line)
-        results = Results(path, line)
-    return Job(artifact, folder, device, machine, runner, scene, options, results)
+        return results
+    if path.exists() and not overwrite:
+        raise UserError(f"{path}: is there already; go on with it (--resume), or --overwrite it")
+    line = line.model_copy(update={"folder": device.make_folder()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    append(path, line)
+    return Results(path, line)
 
 
-def _describe(
+def describe(
     artifact: Artifact,
     folder: Path,
     device: Device,
@@ -74,8 +68,9 @@ def _describe(
     runner: Runner,
     cases: Sequence[Case],
     options: Options,
-    label: str,
+    label: str = "",
 ) -> RunLine:
+    """Describe a run: the first line of its file, but for the folder on the device."""
     models = [
         {
             "name": model.name,
@@ -101,7 +96,7 @@ def _describe(
         },
         tools=tool_versions(),
         options={**asdict(options), "runner": runner.kind, "cases": [list(case.key) for case in cases]},
-        folder=f"{device.temporary}/{PREFIX}",
+        folder="",
     )
 
 

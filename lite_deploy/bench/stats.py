@@ -18,12 +18,9 @@ from scipy import stats
 Rounds = Sequence[np.ndarray]  # one float64 array of latencies a round, in milliseconds
 
 MIN_ROUNDS = 3  # fewer say nothing of how rounds differ
-WARMUP_WINDOW = 8
-WARMUP_TOLERANCE = 0.02
 SLOWED = 0.10  # growth from the first to the last third that is called throttling
 OUTLIER = 1.5  # times the median: a run that something interrupted
 OUTLIERS = 0.05  # share of such runs that is called noise
-OTHERS = 0.25  # processor cores that other programs may keep busy
 MAX_PERMUTATIONS = 20_000
 
 
@@ -114,18 +111,6 @@ def enough(rounds: Rounds, precision: float, confidence: float = 0.95) -> bool:
         return False
     low, high = median_interval(rounds, confidence)
     return high / low <= ((1 + precision) / (1 - precision))
-
-
-def is_warm(runs: Sequence[float], window: int = WARMUP_WINDOW, tolerance: float = WARMUP_TOLERANCE) -> bool:
-    """Say whether the last runs no longer get faster or slower: the end of the warm-up.
-
-    The medians of the last two windows must differ by less than `tolerance`. The C++ runner follows the
-    same rule (`pose/warmup.h`).
-    """
-    if len(runs) < 2 * window:
-        return False
-    before, last = np.median(runs[-2 * window : -window]), np.median(runs[-window:])
-    return bool(abs(last - before) <= tolerance * before)
 
 
 def slowed_down(runs: np.ndarray) -> float:

@@ -24,6 +24,7 @@ def bench(
         Path | None, typer.Option(metavar="FILE", help="The results file. None: bench-DEVICE-DATE.jsonl.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the results file --out.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin --out anew.")] = False,
     model: Annotated[
         list[str],
         typer.Option(metavar="NAME", help="A model; repeatable. None: all that can run."),
@@ -59,10 +60,10 @@ def bench(
     """
     from lite_deploy.bench.devices import open_device
     from lite_deploy.bench.machine import inspect
-    from lite_deploy.bench.measure import Options, Runner
+    from lite_deploy.bench.measure import Job, Options, Runner
     from lite_deploy.bench.measure import bench as measure
     from lite_deploy.bench.plan import cases, fits
-    from lite_deploy.bench.session import cpp_runner, start
+    from lite_deploy.bench.session import cpp_runner, describe, open_results
     from lite_deploy.bench.show import show_fits, show_machine, show_results
     from tinypose.console import err
     from tinypose.console import out as console
@@ -94,20 +95,18 @@ def bench(
     opened = open_device(device, key, known_hosts)
     # A polite kill is to end as Ctrl-C does: with the device left clean.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    path = out or Path(
-        f"bench-{re.sub('[^A-Za-z0-9.]+', '-', opened.name)}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
-    )
+    name = re.sub("[^A-Za-z0-9.]+", "-", opened.name)
+    path = out or Path(f"bench-{name}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
     try:
         machine = inspect(opened)
         show_machine(opened.name, machine)
-        found = [
-            fit
-            for fit in fits(artifact, folder, machine, chosen.kind)
-            if not model or fit.model.name in model
-        ]
+        every = fits(artifact, folder, machine, chosen.kind)
+        found = [fit for fit in every if not model or fit.model.name in model]
         show_fits(folder, found)
         planned = cases([fit for fit in found if fit.runs], machine, counts, cluster, chosen.kind)
-        job = start(path, artifact, folder, opened, machine, chosen, scene, planned, options, label, resume)
+        line = describe(artifact, folder, opened, machine, chosen, planned, options, label)
+        results = open_results(path, line, opened, resume, overwrite)
+        job = Job(artifact, folder, opened, machine, chosen, scene, options, results)
         try:
             measure(job, planned)
         except BaseException:
@@ -115,7 +114,9 @@ def bench(
             raise
     finally:
         opened.close()
-    show_results(job.results)
+    if not results.visits:
+        raise UserError(f"{path}: nothing was measured: {results.failures[-1].message}")
+    show_results(results)
     console.print(f"{path}: for a page to show, run: lite-deploy report {path}", markup=False)
 
 

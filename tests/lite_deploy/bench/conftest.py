@@ -1,6 +1,7 @@
 """The C++ side, built once a session for each kind of processor; and machines to measure."""
 
 import getpass
+import importlib.util
 import json
 import os
 import platform
@@ -214,3 +215,23 @@ def device_folder(tmp_path_factory) -> Path:
     (made / "libpaddle_light_api_shared.so").unlink()  # 40 MB that the wheel's own name makes unnecessary
     shutil.move(stand_in, made)
     return made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A page of a headless Chromium (tests/lite_deploy/bench/chromium.py)."""
+    need("chromium")
+    # Test folders are no packages, so a neighbour is loaded by its file.
+    spec = importlib.util.spec_from_file_location("pose_chromium", HERE / "chromium.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.chromium("chromium") as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """The folder for pictures that a person may want to look at; git does not see it."""
+    folder = PROJECT / "output"
+    folder.mkdir(exist_ok=True)
+    return folder

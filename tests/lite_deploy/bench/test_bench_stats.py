@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 from lite_deploy.bench import stats
+from lite_deploy.bench.warmup import is_warm
 
 TRIALS = 400
 
@@ -140,10 +141,10 @@ def test_enough_rounds_follow_the_noise():
 def test_warm_up_ends_when_latency_settles():
     rng = np.random.default_rng(2)
     falling = 10 * (1 + 2 * np.exp(-np.arange(200) / 10)) * np.exp(0.005 * rng.standard_normal(200))
-    warm = next(n for n in range(200) if stats.is_warm(falling[:n]))
+    warm = next(n for n in range(200) if is_warm(falling[:n]))
     assert 30 <= warm <= 80  # after 40 runs the exponential still adds 4 %
-    assert not stats.is_warm([10.0] * 15)
-    assert stats.is_warm([10.0] * 16)
+    assert not is_warm([10.0] * 15)
+    assert is_warm([10.0] * 16)
 
 
 def test_throttling_within_a_round():

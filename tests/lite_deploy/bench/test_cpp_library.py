@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lite_deploy.bench import stats
+from lite_deploy.bench.warmup import is_warm
 from tinypose import geometry, heatmap
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
@@ -142,7 +142,7 @@ def test_warm_up_ends_where_python_says(pose_check):
         runs = 10 * (1 + np.exp(-np.arange(40) / 5)) * np.exp(0.005 * rng.standard_normal(40))
         series.append(runs[: rng.integers(10, 41)])
     found = [line == "1" for line in pose_check([f"warm {hexed(runs)}" for runs in series])]
-    assert found == [stats.is_warm(runs) for runs in series]
+    assert found == [is_warm(runs) for runs in series]
     assert 5 < sum(found) < 55
 
 

@@ -1,4 +1,4 @@
-// When a warm-up is over: lite_deploy/bench/stats.py's is_warm in C++.
+// When a warm-up is over: lite_deploy/bench/warmup.py in C++.
 #pragma once
 
 #include <algorithm>

@@ -1,0 +1,164 @@
+"""Results files as one page that can be shown: HTML that needs nothing else, and Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lite_deploy.bench import plots, published
+from lite_deploy.bench.analysis import CaseStats, analyse, compare
+from lite_deploy.bench.results import Results
+from lite_deploy.bench.show import NOT_ARM
+from tinypose.errors import UserError
+from tinypose.files import write_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Section:
+    """One run of the report, ready to be written."""
+
+    results: Results
+    cases: list[CaseStats]
+    name: str
+    arm: bool
+    facts: dict[str, str]
+    fastest: CaseStats
+    reference: CaseStats  # the slowest model with as many threads, to say how much faster the fastest is
+    accuracy: list[tuple[CaseStats, float, dict]]
+
+
+def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
+    """Write a report of one run or of several side by side.
+
+    Args:
+        every: what was measured; each with one visit at least.
+        html: one page with the pictures in it, which loads nothing.
+        markdown: the same tables.
+
+    Raises:
+        UserError: a file without any measurement.
+    """
+    sections = [_section(results) for results in every]
+    values = {
+        "sections": sections,
+        "side_by_side": _side_by_side(sections),
+        "plots": _plots(sections),
+        "published": published,
+        "not_arm": NOT_ARM,
+        "html_name": html.name,
+        "label": plots.case_label,
+    }
+    write_text(html, _environment(html=True).get_template("report.html.j2").render(values))
+    write_text(markdown, _environment(html=False).get_template("report.md.j2").render(values))
+
+
+def _section(results: Results) -> Section:
+    if not results.visits:
+        raise UserError(f"{results.path}: nothing was measured: {_why_empty(results)}")
+    cases = analyse(results)
+    fastest = min(cases, key=lambda case: case.summary.median)
+    rivals = [case for case in cases if (case.threads, case.cluster) == (fastest.threads, fastest.cluster)]
+    return Section(
+        results=results,
+        cases=cases,
+        name=results.name,
+        arm=bool(results.run.machine.get("arm")),
+        facts=_facts(results),
+        fastest=fastest,
+        reference=max(rivals, key=lambda case: case.summary.median),
+        accuracy=plots.with_accuracy(results, cases),
+    )
+
+
+def _why_empty(results: Results) -> str:
+    return results.failures[-1].message if results.failures else "the run was broken off"
+
+
+def _facts(results: Results) -> dict[str, str]:
+    """Return what a reader must know of a run, in order."""
+    run, machine = results.run, results.run.machine
+    clusters = [
+        f"{each['name']}: {len(each['cores'])} x {each['kind'] or 'core'}"
+        + (f" at {each['clock']} MHz" if each.get("clock") else "")
+        for each in machine.get("clusters", ())
+    ]
+    governors = sorted({core["governor"] for core in machine.get("cores", ()) if core.get("governor")})
+    size = run.artifact.get("input", {})
+    versions = sorted({f"{visit.engine} {visit.engine_version}" for visit in results.visits})
+    heat = [v.temperature_c["after"] for v in results.visits if v.temperature_c.get("after") is not None]
+    made = run.artifact.get("tools", {})
+    return {
+        "Device": run.device,
+        "Model": machine.get("model", ""),
+        "SoC": machine.get("soc", ""),
+        "System": ", ".join(filter(None, (machine.get("system"), machine.get("kernel")))),
+        "Cores": "; ".join(clusters),
+        "Instructions": ", ".join(machine.get("instructions", ())) if machine.get("arm") else "not ARM",
+        "Governor": ", ".join(governors) or "not told",
+        "Memory": f"{machine.get('memory_mb', 0)} MB",
+        "Temperature": f"{min(heat):.0f} to {max(heat):.0f} °C after a round" if heat else "not told",
+        "Models": f"{run.artifact.get('folder', '')} ({run.artifact.get('config', '')})",
+        "Input": f"{size.get('height', '?')}x{size.get('width', '?')}",
+        "Engines": ", ".join(versions),
+        "Models made by": ", ".join(f"{name} {version}" for name, version in made.items()),
+        "Runner": ", ".join(sorted({visit.runner for visit in results.visits})),
+        "Started": run.started,
+        "Complete": "yes" if results.complete else "no: broken off; `lite-deploy bench --resume` goes on",
+    }
+
+
+def _side_by_side(sections: Sequence[Section]) -> list[dict]:
+    """Return one row a case that all runs have; with two runs, whether they differ."""
+    if len(sections) < 2:
+        return []
+    by_key = [{(c.model, c.threads, c.cluster): c for c in section.cases} for section in sections]
+    verdicts = _differences(*(section.results for section in sections)) if len(sections) == 2 else {}
+    rows = []
+    for key in by_key[0]:
+        if all(key in each for each in by_key):
+            cases = [each[key] for each in by_key]
+            ratios = [case.summary.median / cases[0].summary.median for case in cases]
+            rows.append({"cases": cases, "ratios": ratios, "verdict": verdicts.get(key, "")})
+    return rows
+
+
+def _differences(first: Results, second: Results) -> dict[tuple, str]:
+    """Say of each case whether the second run is slower, faster, or not significantly either."""
+    said = {each.key: each.verdict for each in compare(first, second, 0.0)}
+    said |= {each.key: "faster" for each in compare(second, first, 0.0) if each.verdict == "slower"}
+    plain = {"fine": "not significant", "undecided": "not significant"}
+    return {key: plain.get(verdict, verdict) for key, verdict in said.items()}
+
+
+def _plots(sections: Sequence[Section]) -> dict:
+    runs = [(section.results, section.cases) for section in sections]
+    return {
+        "latency": Markup(plots.latency(runs)),
+        "accuracy": Markup(plots.accuracy(runs)),
+        "distributions": [Markup(plots.distributions(run)) for run in runs],
+        "stages": [Markup(plots.stages(run)) for run in runs],
+        "rounds": [Markup(plots.rounds(run)) for run in runs],
+    }
+
+
+def _environment(html: bool) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["ms"] = lambda value: f"{value:.2f}" if value < 100 else f"{value:.0f}"
+    environment.filters["cell"] = _cell
+    environment.filters["name"] = lambda path: Path(path).name
+    return environment
+
+
+def _cell(value: object) -> str:
+    """Keep text from breaking out of a Markdown table."""
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

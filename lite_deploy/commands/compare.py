@@ -1,0 +1,64 @@
+"""`lite-deploy compare`: is the new measurement slower than the old one?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Results to compare with.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Results to judge.")],
+    max_slowdown: Annotated[
+        str, typer.Option(metavar="PERCENT", help="How much slower it may be, for example 5%.")
+    ] = "5%",
+    strict: Annotated[bool, typer.Option("--strict", help="Also fail where it cannot be told.")] = False,
+) -> None:
+    """Test, case by case, whether NEW is slower than OLD by more than allowed. For continuous integration.
+
+    Exit code 1 if a case is slower beyond doubt (a permutation test over rounds: at most one false alarm in
+    twenty, right at the limit), or if NEW lacks a case that OLD has.
+    """
+    from lite_deploy.bench.analysis import compare as test
+    from lite_deploy.bench.results import read_results
+    from tinypose.console import err, out, table
+
+    limit = _share(max_slowdown)
+    before, after = read_results(old), read_results(new)
+    if before.run.machine.get("model") != after.run.machine.get("model"):
+        err.print(f"different machines: {before.name} and {after.name}", style="yellow", markup=False)
+    rows, named = [], {}
+    for each in test(before, after, limit):
+        model, threads, cluster = each.key
+        name = f"{model}, {threads} threads, {cluster}"
+        named.setdefault(each.verdict, []).append(name)
+        numbers = ["", "", ""]
+        if (result := each.result) is not None:
+            interval = f"{result.low - 1:+.1%} to {result.high - 1:+.1%}" if result.low else "unknown"
+            numbers = [f"{result.ratio - 1:+.1%}", interval, f"{result.p_value:.3f}"]
+        rows.append((name, *numbers, each.verdict))
+    columns = ("case", "slower by", "95 %", "p", "verdict")
+    out.print(table(f"{len(rows)} cases, allowed: {limit:.1%} slower", columns, rows))
+    advice = {
+        "undecided": "more rounds (--rounds, --max-rounds) would tell",
+        "disturbed": "other programs kept the processor busy; measure again on a quiet device",
+    }
+    for verdict, hint in advice.items():
+        if verdict in named:
+            err.print(f"{verdict}: {'; '.join(named[verdict])}: {hint}", style="yellow", markup=False)
+    fatal = ("slower", "missing", *(advice if strict else ()))
+    if failed := [name for verdict in fatal for name in named.get(verdict, ())]:
+        err.print(f"not passed: {'; '.join(failed)}", style="red", markup=False)
+        raise typer.Exit(1)
+
+
+def _share(text: str) -> float:
+    from tinypose.errors import UserError
+
+    try:
+        value = float(text.removesuffix("%")) / 100
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 10:
+        raise UserError(f"--max-slowdown {text}: expected a percentage such as 5%")
+    return value

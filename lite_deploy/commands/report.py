@@ -1,0 +1,30 @@
+"""`lite-deploy report`: what was measured, as a page to show."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS...", help="Files that `lite-deploy bench` wrote.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="The page; the same as Markdown goes beside it.")
+    ] = Path("report.html"),
+) -> None:
+    """Write one HTML page, which needs nothing else, and Markdown: tables, distributions, stages, accuracy.
+
+    Several results are put side by side.
+    """
+    from lite_deploy.bench.report import write_report
+    from lite_deploy.bench.results import read_results
+    from tinypose.console import out as console
+    from tinypose.errors import UserError
+
+    if out.suffix != ".html":
+        raise UserError(f"--out {out}: expected a name that ends with .html")
+    markdown = out.with_suffix(".md")
+    write_report([read_results(each) for each in results], out, markdown)
+    console.print(f"{out} and {markdown}", markup=False)
