@@ -42,6 +42,6 @@ def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch
 
     call(monkeypatch, lite_deploy, "eval", artifact, "--model", "arm_int8", "--no-flip")
     measured = json.loads((artifact / "pose.json").read_text())["accuracy"][0]["metrics"]["AP"]
-    # The simulation tells what the .nb computes. Single roundings fall otherwise in the two, and with 68 people
-    # that moves AP by some tenths.
+    # The simulation tells what the .nb computes. Single roundings fall otherwise in the two, and with 68
+    # people that moves AP by some tenths.
     assert measured == pytest.approx(rungs[-1]["ap"], abs=1.0)
