@@ -37,6 +37,7 @@ def test_one_box_is_read_back(aligned):
     sigmoid = 1 / (1 + np.exp(-2.0))
     expected = np.sqrt(sigmoid / (1 + np.exp(-1.0))) if aligned else sigmoid
     np.testing.assert_allclose(scores, [expected], rtol=1e-6)
+    assert boxes.dtype == scores.dtype == np.float32
     assert len(decode_boxes(levels, 0, aligned, score=0.5)[1]) == 0
 
 

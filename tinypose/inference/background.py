@@ -27,12 +27,13 @@ def ahead(items: Iterable[Item], depth: int = 4, drop: bool = False) -> Iterator
     stop = Event()
 
     def put(entry: tuple[Any, BaseException | None]) -> None:
+        waits = not drop or entry[0] is _END  # the end must not push the last item out
         while not stop.is_set():
             try:
-                queue.put(entry, timeout=0 if drop else _PATIENCE)
+                queue.put(entry, timeout=_PATIENCE if waits else 0)
                 return
             except Full:
-                if drop:
+                if not waits:
                     with suppress(Empty):
                         queue.get_nowait()
 

@@ -47,7 +47,7 @@ def decode_boxes(
         logits = maps[first_bin : first_bin + 4 * BINS, rows, columns].reshape(4, BINS, -1)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         left, top, right, bottom = np.einsum("sbk,b->sk", weights / weights.sum(axis=1, keepdims=True), bins)
-        x, y = columns + np.float32(0.5), rows + np.float32(0.5)
+        x, y = columns.astype(np.float32) + 0.5, rows.astype(np.float32) + 0.5
         boxes.append(np.stack([x - left, y - top, left + right, top + bottom], axis=1) * np.float32(stride))
         scores.append(level_scores[rows, columns])
     return np.concatenate(boxes), np.concatenate(scores)

@@ -1,0 +1,278 @@
+"""`tinypose infer` on what users have: real files, odd files, broken files."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from tinypose import Video, VideoWriter, read_image
+from tinypose.cli import app
+from tinypose.errors import UserError
+from tinypose.inference.background import ahead, behind
+from tinypose.inference.record import SeenLog
+from tinypose.inference.run import picture_numbers, unique_names
+from tinypose.inference.sources import find_sources
+from tinypose.skeleton import load_skeleton
+
+
+@pytest.fixture
+def infer(pose_folder, detector_folder, tmp_path):
+    """Run the command with both networks; returns its result. Results are in `out`."""
+
+    def run(*arguments, detector=True, fails=None):
+        command = ["infer", *map(str, arguments), "--pose", str(pose_folder), "-d", str(tmp_path / "out")]
+        if detector:
+            command += ["--detector", str(detector_folder)]
+        result = CliRunner().invoke(app, command)
+        if fails:
+            assert isinstance(result.exception, UserError) and fails in str(result.exception)
+        else:
+            assert result.exit_code == 0, result.output + str(result.exception)
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def short(shared, tmp_path_factory):
+    """Forty frames of the real video."""
+    path = tmp_path_factory.mktemp("video") / "short.mp4"
+    with VideoWriter(path, 30) as writer:
+        for frame in islice(Video(shared / "samples" / "exercise.mp4"), 40):
+            writer.write(frame.image, frame.time)
+    return path
+
+
+def results(tmp_path, name="keypoints"):
+    return json.loads((tmp_path / "out" / f"{name}.json").read_text())
+
+
+def test_pictures_of_every_kind(shared, infer, tmp_path):
+    """One person stored in many ways is found in the same place; what is no picture is left out."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture = Image.open(shared / "samples" / "hrnet_demo.jpg").convert("RGB")
+    picture.save(folder / "plain.png")
+    picture.convert("L").save(folder / "grey.png")
+    picture.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
+    alpha = picture.convert("RGBA")
+    alpha.putalpha(200)
+    alpha.save(folder / "alpha.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    picture.rotate(90, expand=True).save(folder / "turned.jpg", exif=exif, quality=95)
+    Image.new("RGB", (1, 1)).save(folder / "one.png")
+    Image.new("RGB", (12_000, 40), "green").save(folder / "wide.png")
+    (folder / "text.jpg").write_text("this is not a picture")
+    (folder / "cut.jpg").write_bytes((shared / "samples" / "hrnet_demo.jpg").read_bytes()[:20_000])
+    (folder / "notes.txt").write_text("not looked at")
+    result = infer(folder)
+    assert "7 pictures" in result.output and "5 people" in result.output
+    assert "text.jpg: not a picture" in result.output and "cut.jpg: cannot read" in result.output
+    found = {each["file_name"]: np.array(each["keypoints"]).reshape(17, 3) for each in results(tmp_path)}
+    assert set(found) == {"plain.png", "grey.png", "cmyk.jpg", "alpha.png", "turned.jpg"}
+    expected = found["plain.png"]
+    sure = expected[:, 2] > 0.5
+    for name, joints in found.items():
+        apart = np.abs(joints - expected)[sure, :2] / picture.height
+        assert apart.max() < 0.04 and np.median(apart) < 0.01, name
+    drawn = read_image(tmp_path / "out" / "turned.jpg")
+    assert drawn.shape == (picture.height, picture.width, 3)
+    assert (tmp_path / "out" / "one.png").is_file()
+
+
+def test_results_are_cocos(shared, infer, tmp_path):
+    data = shared / "data" / "coco-mini" / "val2017"
+    pictures = sorted(data.glob("*.jpg"))[:3]
+    infer(*pictures, "--no-draw", "--text")
+    found = results(tmp_path)
+    assert {each["image_id"] for each in found} <= {int(each.stem) for each in pictures}
+    assert not list((tmp_path / "out").glob("*.jpg"))
+    lines = (tmp_path / "out" / "keypoints.txt").read_text().splitlines()
+    assert len(lines) == len(found)
+    assert all(len(line.split()) == 1 + 1 + 1 + 4 + 51 for line in lines)
+
+
+def test_a_text_file_alone_is_an_error(infer, tmp_path):
+    (tmp_path / "text.jpg").write_text("hello")
+    infer(tmp_path / "text.jpg", fails="none of the pictures could be read")
+    assert not (tmp_path / "out" / "keypoints.json").exists()
+
+
+def test_an_empty_folder_is_an_error(infer, tmp_path):
+    (tmp_path / "empty").mkdir()
+    infer(tmp_path / "empty", fails="no pictures or videos in this folder")
+    infer(tmp_path / "nothing.jpg", fails="no such file or folder")
+
+
+def test_boxes_from_a_file(shared, infer, tmp_path):
+    picture = shared / "samples" / "000000014439.jpg"
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps([{"image_id": 14439, "bbox": [411, 94, 101, 189], "score": 0.9},
+                                 {"file_name": "other.jpg", "bbox": [0, 0, 1, 1]}]))  # fmt: skip
+    infer(picture, "--boxes", boxes, detector=False)
+    assert [each["bbox"] for each in results(tmp_path)] == [[411, 94, 101, 189]]
+    boxes.write_text(json.dumps([{"image_id": 14439, "bbox": [411, 94]}]))
+    infer(picture, "--boxes", boxes, detector=False, fails="[0]: expected image_id")
+    boxes.write_text(json.dumps([{"image_id": 3, "bbox": [411, 94, 1, 1]}]))
+    infer(picture, "--boxes", boxes, detector=False, fails="no box for any of these pictures")
+
+
+def test_the_whole_picture_as_one_person(shared, infer, tmp_path):
+    infer(shared / "samples" / "hrnet_demo.jpg", "--whole", detector=False)
+    assert results(tmp_path)[0]["bbox"][:2] == [0, 0]
+    infer(shared / "samples" / "hrnet_demo.jpg", detector=False, fails="no detector in it")
+
+
+def test_networks_from_configs_and_weights(shared, tmp_path):
+    weights = shared / "weights"
+    command = ["infer", shared / "samples" / "hrnet_demo.jpg", "-d", tmp_path / "out", "--pose",
+               "configs/tinypose_128x96.yml", "--pose-weights", weights / "tinypose_128x96.pdparams",
+               "--detector-weights", weights / "picodet_s_416_coco.pdparams"]  # fmt: skip
+    result = CliRunner().invoke(app, list(map(str, command)))
+    assert result.exit_code == 0, result.output + str(result.exception)
+    assert "1 people" in result.output
+
+
+def test_a_video(infer, short, tmp_path):
+    result = infer(short, "--text")
+    assert "40 frames, 1 different people" in result.output
+    found = results(tmp_path, "short")
+    assert [each["image_id"] for each in found] == list(range(40))
+    assert {each["track_id"] for each in found} == {1}
+    assert found[30]["time"] == pytest.approx(1.0, abs=1e-3)
+    drawn = list(Video(tmp_path / "out" / "short.mp4"))
+    plain = list(Video(short))
+    np.testing.assert_allclose([each.time for each in drawn], [each.time for each in plain], atol=1e-4)
+    assert (np.abs(drawn[20].image.astype(int) - plain[20].image) > 60).any(axis=2).mean() > 0.01
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "short.json",
+        "short.mp4",
+        "short.txt",
+    ]
+
+
+def test_a_cut_off_video_counts_what_is_missing(infer, short, tmp_path):
+    (tmp_path / "cut.mp4").write_bytes(short.read_bytes()[: short.stat().st_size * 3 // 4])
+    result = infer(tmp_path / "cut.mp4", "--no-draw")
+    frames = len({each["image_id"] for each in results(tmp_path, "cut")})
+    assert 10 < frames < 40
+    assert f"left out: {40 - frames} frames" in result.output
+
+
+def test_an_interrupted_video_goes_on_where_it_stopped(
+    shared, pose_folder, detector_folder, infer, short, tmp_path
+):
+    video = shared / "samples" / "exercise.mp4"
+    networks = ["--pose", str(pose_folder), "--detector", str(detector_folder)]
+    command = [sys.executable, "-c", "from tinypose.cli import main; main()", "infer", str(video), *networks,
+               "-d", str(tmp_path / "out"), "--frames", "120"]  # fmt: skip
+    log = tmp_path / "out" / "exercise.seen.jsonl"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not log.exists() or log.read_text().count("\n") < 30):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    done = log.read_text().count("\n") - 1
+    assert 29 <= done < 120
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["exercise.seen.jsonl"]
+    with open(log, "a") as file:
+        file.write('{"time": 1.0, "detec')  # as a power cut leaves it
+    result = infer(video, "--frames", "120")
+    assert f"120 frames, 1 different people, {done} frames taken over" in result.output
+    resumed = results(tmp_path, "exercise")
+    assert not log.exists()
+    infer(video, "--frames", "120", "--no-draw")
+    assert results(tmp_path, "exercise") == resumed
+
+
+def test_other_settings_begin_anew(short, infer, tmp_path):
+    log = SeenLog(tmp_path / "out" / "short.seen.jsonl", {"other": 1}, load_skeleton("coco17"))
+    log.close()
+    result = infer(short, "--frames", "5", "--no-draw")
+    assert "5 frames" in result.output and "taken over" not in result.output
+
+
+def test_several_videos_do_not_overwrite_each_other(short, infer, tmp_path):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "short.mp4").write_bytes(short.read_bytes())
+    infer(short, tmp_path / "b" / "short.mp4", "--frames", "2", "--no-draw")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["short.json", "short_2.json"]
+
+
+def test_sources_are_told_apart(tmp_path, shared):
+    (tmp_path / "photo").write_bytes((shared / "samples" / "hrnet_demo.jpg").read_bytes())
+    (tmp_path / "film").write_bytes((shared / "samples" / "exercise.mp4").read_bytes())
+    (tmp_path / "B.JPG").write_bytes(b"")
+    names = [
+        "0",
+        "rtsp://host/live/cam.sdp?x=1",
+        str(tmp_path / "photo"),
+        str(tmp_path / "film"),
+        str(tmp_path),
+    ]
+    found = find_sources(names)
+    assert [each.kind for each in found] == ["camera", "stream", "picture", "video", "picture"]
+    assert [each.stem for each in found] == ["camera0", "cam", "photo", "film", "B"]
+
+
+def test_names_and_numbers():
+    assert unique_names(["a.jpg", "A.jpg", "a_2.jpg", "b.jpg"]) == ["a.jpg", "A_2.jpg", "a_2_2.jpg", "b.jpg"]
+    paths = [Path(name) for name in ("000012.jpg", "7.png")]
+    assert picture_numbers(paths) == [12, 7]
+    assert picture_numbers([*paths, paths[0].with_name("x.png")]) == [1, 2, 3]
+    assert picture_numbers([*paths, paths[0].with_name("12.png")]) == [1, 2, 3]
+
+
+def test_reading_ahead_keeps_order_and_errors():
+    def numbers():
+        yield from range(50)
+        raise UserError("broken")
+
+    taken = []
+    with pytest.raises(UserError, match="broken"):
+        for each in ahead(numbers(), depth=3):
+            taken.append(each)
+    assert taken == list(range(50))
+    stopped = ahead(iter(range(1000)), depth=2)
+    assert [next(stopped) for _ in range(3)] == [0, 1, 2]
+    stopped.close()
+
+
+def test_a_camera_that_is_too_fast_loses_old_frames():
+    def fast():
+        for number in range(100):
+            time.sleep(0.001)
+            yield number
+
+    taken = []
+    for each in ahead(fast(), depth=1, drop=True):
+        taken.append(each)
+        time.sleep(0.02)
+    assert taken == sorted(taken) and len(taken) < 50 and taken[-1] == 99
+
+
+def test_writing_behind_keeps_order_and_errors():
+    written = []
+    with behind(written.append, depth=2) as submit:
+        for number in range(50):
+            submit(number)
+    assert written == list(range(50))
+
+    def broken(number):
+        if number == 3:
+            raise UserError("disk full")
+
+    with pytest.raises(UserError, match="disk full"), behind(broken) as submit:
+        for number in range(1000):
+            submit(number)
