@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress.graph.cost import graph_cost, kinds
+from compress.graph.cost import cost_rows, graph_cost, kinds, multiply_adds
 from compress.graph.edit import unused_name
 from compress.graph.ir import Graph, Node
 from compress.graph.rewrite import rewrite
@@ -329,6 +329,27 @@ def test_two_units_move_three_quarters_of_what_they_moved():
         return sum(each.shapes[name][1] for node in nodes for name in node.outputs)
 
     assert moved(graph) == 4 * 32 and moved(routed) == 3 * 32
+
+
+def test_the_table_of_costs_adds_up():
+    b = Builder(channels=3)
+    graph = b.done(b.conv(b.unit(b.unit(b.conv("image", 16))), 4))
+    *rows, (name, before, after) = cost_rows(graph, rewrite(graph))
+    assert name == "total"
+    assert sum(row[1].bytes for row in rows) == before.bytes
+    assert sum(row[2].operators for row in rows) == after.operators
+    assert {row[0] for row in rows} >= {"pointwise conv2d", "depthwise conv2d", "shuffle", "split", "concat"}
+
+
+def test_multiply_adds_and_bytes_are_counted_from_shapes():
+    b = Builder(channels=4, size=(8, 6))
+    graph = b.done(b.conv("image", 6, 3, stride=2, groups=2), b.transposed("image", 5))
+    conv, transposed = graph.nodes
+    assert multiply_adds(graph, conv) == 6 * (4 // 2) * 9 * 4 * 3
+    assert multiply_adds(graph, transposed) == 4 * 5 * 16 * 8 * 6
+    assert graph_cost(graph).bytes == 4 * sum(
+        [2 * 4 * 8 * 6, 6 * 4 * 3, 5 * 16 * 12, 6 * 2 * 9 + 6, 4 * 5 * 16 + 5]
+    )
 
 
 def test_split_and_concatenation_cancel():
