@@ -120,8 +120,8 @@ def test_a_config_names_its_sets(tmp_path):
         "    aic: {annotations: a.json, images: a, skeleton: aic14}\n"
     )
     assert load_config(path).data.datasets == ("coco", "aic")
-    with pytest.raises(UserError, match=r"not in `sets`: mpii; known: .*coco.*aic"):
-        load_config(path, ["data.datasets=[coco, mpii]"])
+    with pytest.raises(UserError, match=r"not in `sets`: posetrack; known: .*coco.*aic"):
+        load_config(path, ["data.datasets=[coco, posetrack]"])
 
 
 def test_a_skeleton_of_ones_own_is_one_file(tmp_path):
