@@ -1,5 +1,6 @@
 """Fixtures that several packages' tests use."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,9 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs the real data and weights of {SHARED}, which is not there")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_works() -> None:
+    """Let programs that tests start be interrupted, also when the tests run in a shell's background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
