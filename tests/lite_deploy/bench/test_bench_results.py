@@ -137,7 +137,7 @@ def test_numbers_of_a_case(path):
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"others": 1.2}, "other programs kept up to 1.2 cores busy"),
+        ({"others": 1.2}, "other programs kept up to 1.2 of"),
         ({"warm": False}, "no steady latency"),
         ({"clocks_khz": {"before": [2800000], "after": [1400000]}}, "the clock fell from 2800 to 1400 MHz"),
         ({"times": [10] * 20 + [10] * 20 + [13] * 20}, "within a round it got"),
