@@ -20,6 +20,7 @@ from lite_deploy.bench.machine import Machine, hottest, temperatures
 from lite_deploy.bench.plan import Case, order
 from lite_deploy.bench.results import Results, append
 from lite_deploy.bench.scene import Scene, check, expected_heatmaps
+from lite_deploy.nb import read_nb
 from tinypose.console import err, track
 from tinypose.errors import UserError
 from tinypose.files import sha256
@@ -155,14 +156,21 @@ def _sound_cases(job: Job, cases: Sequence[Case]) -> list[Case]:
 
 
 def _check(job: Job, case: Case) -> lines.CheckLine:
-    expected, how = expected_heatmaps(job.artifact, job.folder, case.model, job.scene)
-    _run(
-        job, case, replace(job.options, runs=1, warmup_seconds=0.0), ["--heatmaps", f"{job.there}/{HEATMAPS}"]
-    )
+    model = case.model
+    expected, how = expected_heatmaps(job.artifact, job.folder, model, job.scene)
+    once = replace(job.options, runs=1, warmup_seconds=0.0)
+    values = _run(job, case, once, ["--heatmaps", f"{job.there}/{HEATMAPS}"])
+    if job.runner.kind == "cpp" and model.engine == "paddle-lite":
+        made, runs = read_nb(job.folder / model.files[0].file).version, values.get("engine_version")
+        if made != runs:
+            message = f"{model.name}: made by Paddle-Lite {made}, and the device has {runs}; use one version"
+            err.print(message, style="yellow", markup=False)
     with tempfile.TemporaryDirectory() as temporary:
         job.device.pull(f"{job.there}/{HEATMAPS}", Path(temporary) / HEATMAPS)
-        found = np.fromfile(Path(temporary) / HEATMAPS, "<f4").reshape(expected.shape)
-    return check(job.artifact, case.model, job.scene, expected, found, how)
+        found = np.fromfile(Path(temporary) / HEATMAPS, "<f4")
+    if found.size != expected.size:
+        raise RunFailed(f"the runner wrote {found.size} values, expected {expected.size}")
+    return check(job.artifact, model, job.scene, expected, found.reshape(expected.shape), how)
 
 
 def _measure_rounds(job: Job, cases: Sequence[Case]) -> None:

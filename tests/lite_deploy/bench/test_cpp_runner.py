@@ -1,0 +1,168 @@
+"""pose_runner itself: what it refuses and how it says so, here and as ARM code under an emulator."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+EMULATOR = "qemu-aarch64-static"
+
+
+@pytest.fixture(params=["native", "sanitized", "arm"])
+def runner(request):
+    """A function that runs pose_runner of each build; returns exit code, its line, and what it complained."""
+    folder = request.getfixturevalue(f"{request.param}_build")
+    program = folder / "device" / "pose_runner"
+    if not program.is_file():
+        pytest.skip("needs nlohmann/json (Debian: nlohmann-json3-dev)")
+
+    def run(*words):
+        command = [EMULATOR, program] if request.param == "arm" else [program]
+        environment = {"ASAN_OPTIONS": "detect_leaks=0"}
+        done = subprocess.run(
+            [str(each) for each in [*command, *words]],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=environment,
+        )
+        return done.returncode, json.loads(done.stdout or "null"), done.stderr
+
+    run.kind = request.param
+    return run
+
+
+def says(runner, words, message):
+    """The runner ends with exit code 1 and this in its line."""
+    code, line, _ = runner(*words)
+    assert code == 1 and line["kind"] == "error" and line["schema"] == 1
+    assert message in line["message"], line
+
+
+def test_options(runner):
+    assert runner()[0] == 2 and "usage:" in runner()[2]
+    for words in (
+        ("--pose", "x"),
+        ("--pose", "x", "--model"),
+        ("--pose", "x", "--model", "y", "--runs", "many"),
+        ("--pose", "x", "--model", "y", "--runs", "0"),
+        ("--pose", "x", "--model", "y", "--box", "1,2,3"),
+        ("--pose", "x", "--model", "y", "--box", "1,2,0,4"),
+        ("--pose", "x", "--model", "y", "--threads", "1,2"),
+        ("--pose", "x", "--model", "y", "--other", "1"),
+    ):
+        code, line, complaint = runner(*words)
+        assert code == 2 and line is None and "pose_runner: " in complaint, words
+
+
+def test_without_an_engine(runner, exported):
+    words = ("--pose", exported.folder / "pose.json", "--model", "arm_fp32")
+    says(runner, words, "built without an engine; build it with -DPADDLE_LITE_DIR=")
+
+
+def test_fp16_is_refused_where_the_processor_lacks_it(arm_build, exported):
+    program = arm_build / "device" / "pose_runner"
+    if not program.is_file():
+        pytest.skip("needs nlohmann/json (Debian: nlohmann-json3-dev)")
+    for cpu, message in (("cortex-a72", "no half-precision arithmetic"), ("cortex-a76", "without an engine")):
+        command = [
+            EMULATOR,
+            "-cpu",
+            cpu,
+            program,
+            "--pose",
+            exported.folder / "pose.json",
+            "--model",
+            "arm_fp16",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 1 and message in json.loads(done.stdout)["message"]
+
+
+def test_descriptions_that_are_wrong(runner, exported, tmp_path):
+    good = json.loads((exported.folder / "pose.json").read_text())
+
+    def broken(**changes):
+        content = json.loads(json.dumps(good))
+        for key, value in changes.items():
+            at, name = (content[key.split("_", 1)[0]], key.split("_", 1)[1]) if "_" in key else (content, key)
+            at.pop(name) if value is None else at.update({name: value})
+        (tmp_path / "pose.json").write_text(json.dumps(content))
+        return ("--pose", tmp_path / "pose.json", "--model", "arm_fp32")
+
+    says(runner, ("--pose", tmp_path / "none.json", "--model", "m"), "cannot be opened")
+    says(runner, (*broken()[:3], "arm_int4"), "no model 'arm_int4'; it has: ")
+    says(runner, (*broken()[:3], "onnx_fp32"), "is for onnxruntime")
+    says(runner, broken(version=2), "version 1")
+    says(runner, broken(format="other"), "not an artifact's description")
+    says(runner, broken(input_width=None), "width")
+    says(runner, broken(input_width=-3), "width: expected 1 to 8192, found -3")
+    says(runner, broken(input_width="wide"), "not as expected")
+    says(runner, broken(input_mean=[0, 0]), "not as expected")
+    says(runner, broken(input_std=[1, 0, 1]), "std")
+    says(runner, broken(output_decode="magic"), "decode: expected dark, shift or max, found 'magic'")
+    says(runner, broken(output_grid="round"), "grid: expected stride or udp")
+    for text in ("", "[1]", "{", "\x00\xff", "9" * 400):
+        (tmp_path / "pose.json").write_text(text)
+        says(runner, ("--pose", tmp_path / "pose.json", "--model", "m"), "pose.json: not")
+
+
+def test_pictures_that_are_wrong(runner, exported, tmp_path):
+    words = ("--pose", exported.folder / "pose.json", "--model", "arm_fp32", "--image", tmp_path / "p.ppm")
+    says(runner, words, "cannot be opened")
+    header = b"P6\n# a comment\n4 2\n255\n"
+    for content, message in (
+        (b"", "expected a binary PPM"),
+        (b"P5\n4 2\n255\n" + bytes(8), "expected a binary PPM"),
+        (b"P6\n4 2\n65535\n" + bytes(48), "expected a binary PPM"),
+        (b"P6\n-4 2\n255\n" + bytes(24), "expected a binary PPM"),
+        (b"P6\n99999 99999\n255\n", "expected a binary PPM"),
+        (b"P6\n4\n", "expected a binary PPM"),
+        (header + bytes(23), "ends before its last pixel"),
+        (header + bytes(24), "built without an engine"),
+    ):
+        (tmp_path / "p.ppm").write_bytes(content)
+        says(runner, words, message)
+
+
+def test_cores_that_are_not_there(runner, exported):
+    words = ("--pose", exported.folder / "pose.json", "--model", "arm_fp32", "--cores")
+    says(runner, (*words, "100000"), "no core 100000")
+    says(runner, (*words, "-1"), "no core -1")
+    if runner.kind != "arm":  # the emulator leaves that to the host
+        says(runner, (*words, "1023"), "cannot bind")
+
+
+@pytest.mark.parametrize("normalise", ["caller", "model"])
+def test_both_kinds_of_input(device_folder, exported, tmp_path, normalise):
+    """A network that normalises itself gets pixels from 0 to 255: its joints change with the description."""
+    content = json.loads((exported.folder / "pose.json").read_text())
+    content["input"]["normalise"] = normalise
+    folder = exported.copy(tmp_path)
+    (folder / "pose.json").write_text(json.dumps(content))
+    command = [device_folder / "pose_runner", "--pose", folder / "pose.json", "--model", "x86_fp32"]
+    command += ["--heatmaps", tmp_path / "maps.f32", "--runs", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    maps = np.fromfile(tmp_path / "maps.f32", np.float32)
+    assert np.isfinite(maps).all() and maps.size == 17 * 24 * 16
+
+    from lite_deploy.engines import open_model
+    from lite_deploy.verify import network_input
+    from tinypose.geometry import crop_image, crop_matrix
+    from tinypose.inference.artifact import read_artifact
+
+    artifact = read_artifact(exported.folder)
+    changed = artifact.input.model_copy(update={"normalise": normalise})
+    artifact = artifact.model_copy(update={"input": changed})
+    random = np.zeros(640 * 480 * 3, np.uint8)
+    state = 1
+    for i in range(len(random)):  # std::minstd_rand, as the runner's noise
+        state = state * 48271 % 2147483647
+        random[i] = (state >> 8) & 255
+    size = (artifact.input.width, artifact.input.height)
+    matrix = crop_matrix((0, 0, 640, 480), size, artifact.input.padding)
+    crop = crop_image(random.reshape(480, 640, 3), matrix, size)
+    expected = open_model(artifact, exported.folder, "x86_fp32")(network_input(artifact, crop[None]))
+    np.testing.assert_allclose(maps.reshape(expected.shape), expected, atol=1e-4 * np.abs(expected).max())
