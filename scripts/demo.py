@@ -48,7 +48,7 @@ def main() -> None:
     """Run every step, then print one table and draw the predictions."""
     start = time.monotonic()
     shutil.rmtree(PROJECT / FOLDER, ignore_errors=True)
-    command("tinypose", "synth", TRAIN, "--images", 1000, "--seed", 11)
+    command("tinypose", "synth", TRAIN, "--images", 600, "--seed", 11)
     command("tinypose", "synth", VAL, "--images", 60, "--seed", 12)
     command("tinypose", "train", "-c", CONFIG, *DATA, *TRAINING, "--output", RUN)
     trained = [*DATA, f"-oweights={RUN}/best.pdparams", "-oquant.people=128"]

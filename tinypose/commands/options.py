@@ -7,5 +7,6 @@ import typer
 
 ConfigOption = Annotated[Path, typer.Option("-c", "--config", help="The YAML config.", show_default=False)]
 OverrideOption = Annotated[
-    list[str], typer.Option("-o", "--override", metavar="KEY=VALUE", help="Override a key of the config; repeatable.")
+    list[str],
+    typer.Option("-o", "--override", metavar="KEY=VALUE", help="Override a key of the config; repeatable."),
 ]
