@@ -9,6 +9,7 @@ from tinypose import PeopleInVideo, PoseEstimator, Video
 from tinypose.inference.detector import Boxes
 from tinypose.inference.follow import FollowSettings, Seen
 from tinypose.skeleton import load_skeleton
+from tinypose.tracking.measure import jerk, lag
 
 SKELETON = load_skeleton("coco17")
 BLACK = np.zeros((300, 400, 3), np.uint8)
@@ -140,24 +141,6 @@ def test_every_frame_has_one_person_with_one_id(exercise):
 
 
 STILL = ["nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder"]
-
-
-def jerk(points):
-    """Mean length of the third difference from frame to frame, pixels."""
-    return np.linalg.norm(np.diff(points, 3, axis=0), axis=-1).mean()
-
-
-def lag(raw, smoothed, times):
-    """By how many seconds `raw` [T, 2] must be delayed to fit `smoothed` best."""
-    delays = np.arange(0, 0.1, 0.0005)
-    errors = [
-        sum(
-            ((np.interp(times - delay, times, raw[:, axis]) - smoothed[:, axis])[5:] ** 2).sum()
-            for axis in (0, 1)
-        )
-        for delay in delays
-    ]
-    return delays[int(np.argmin(errors))]
 
 
 def test_smoothing_steadies_still_joints_and_does_not_lag(exercise):

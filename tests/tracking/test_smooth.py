@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinypose.tracking.measure import jerk, lag
 from tinypose.tracking.smooth import Ema, OneEuro
 
 FILTERS = [OneEuro(), OneEuro(cutoff=0.3, beta=0), Ema(), Ema(constant=0.3)]
@@ -54,13 +55,6 @@ def test_nothing_is_smoothed_over_a_gap_or_backwards(smoother):
     np.testing.assert_array_equal(smoother(np.full((1, 2), 5.0), 0.3, 1.0), [[5, 5]])
 
 
-def lag(points, smoothed, times):
-    """Seconds by which `points` must be delayed to fit `smoothed` best."""
-    delays = np.arange(0, 0.2, 0.0005)
-    errors = [np.abs(np.interp(times - d, times, points) - smoothed)[20:].sum() for d in delays]
-    return delays[int(np.argmin(errors))]
-
-
 def test_fast_joints_lag_less_and_still_ones_are_steadier():
     times = np.arange(0, 4, 1 / 30)
     noise = np.random.default_rng(0).normal(0, 0.005, (len(times), 2, 2))
@@ -68,12 +62,11 @@ def test_fast_joints_lag_less_and_still_ones_are_steadier():
     path[:, 1, 0] = np.sin(2 * np.pi * times)
     smoother = OneEuro()
     found = np.array([smoother(p, t, 2.0) for p, t in zip(path + noise, times, strict=True)])
-    assert lag(path[:, 1, 0], found[:, 1, 0], times) < 0.02
-    jerk = [np.abs(np.diff(each[:, 0], 3, axis=0)).mean() for each in (path + noise, found)]
-    assert jerk[1] < jerk[0] / 2
+    assert lag(path[:, 1], found[:, 1], times) < 0.02
+    assert jerk(found[:, 0]) < jerk((path + noise)[:, 0]) / 2
     ema = Ema(constant=0.1)
     found = np.array([ema(p, t, 2.0) for p, t in zip(path + noise, times, strict=True)])
-    assert 0.06 < lag(path[:, 1, 0], found[:, 1, 0], times) < 0.12
+    assert 0.06 < lag(path[:, 1], found[:, 1], times) < 0.12
 
 
 def test_near_and_far_people_are_smoothed_alike():
@@ -91,3 +84,13 @@ def test_the_input_is_left_alone_and_the_output_is_ones_own():
     first += 100
     np.testing.assert_array_equal(smoother(points, 0.01, 1.0), 0)
     np.testing.assert_array_equal(points, 0)
+
+
+def test_lag_and_jerk_of_known_paths():
+    times = np.arange(0, 3, 1 / 30)
+    path = np.column_stack([np.sin(3 * times), np.cos(2 * times)])
+    late = np.column_stack([np.sin(3 * (times - 0.05)), np.cos(2 * (times - 0.05))])
+    assert lag(path, late, times) == pytest.approx(0.05, abs=0.001)
+    assert lag(path, path, times) == 0
+    cubic = np.column_stack([np.arange(9) ** 3, np.zeros(9)])
+    assert jerk(cubic) == 6

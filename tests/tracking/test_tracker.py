@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinypose.skeleton import load_skeleton
-from tinypose.tracking.tracker import NOBODY, Tracker, follow_box
+from tinypose.tracking.tracker import NOBODY, Tracker, box_margin, follow_box
 
 SKELETON = load_skeleton("coco17")
 RATE = 30
@@ -105,3 +105,11 @@ def test_the_box_to_follow_holds_the_sure_joints():
     np.testing.assert_allclose(follow_box(joints, 0.2, 0.1), [6, 16, 28, 48])
     assert follow_box(joints, 0.4, 0.1) is None
     assert follow_box(np.tile([[5.0, 5, 1]], (4, 1)), 0.2, 0.1) is None
+
+
+def test_a_box_that_follows_keeps_the_margins_of_the_detectors():
+    joints = np.array([[10, 20, 0.9], [30, 60, 0.5], [20, 40, 0.3]])
+    margin = box_margin(np.array([6, 8, 32, 72]), joints, 0.2)
+    np.testing.assert_allclose(margin, [0.1, 0.3, 0.2, 0.5])
+    np.testing.assert_allclose(follow_box(joints + [100, 0, 0], 0.2, margin), [106, 8, 32, 72])
+    assert box_margin(np.array([0, 0, 9, 9]), joints[:2], 0.2) is None

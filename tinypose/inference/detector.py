@@ -11,6 +11,7 @@ from tinypose.inference.artifact import read_detector
 from tinypose.inference.boxes import clip_boxes, decode_boxes, suppress
 from tinypose.inference.detector_config import DetectorInputConfig, DetectorSpec
 from tinypose.inference.engines import choose_model, open_engine
+from tinypose.preprocess import normalise
 
 # float32 [1, 3, H, W] to the four raw maps of PicoDet: a paddle layer or any engine.
 RunDetector = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -107,9 +108,4 @@ def squeeze(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:
     """
     # Cubic, as the published networks were measured. It aliases when shrinking; they are used to that.
     small = cv2.resize(image, (settings.width, settings.height), interpolation=cv2.INTER_CUBIC)
-    gain = 1 / (255 * np.array(settings.std, np.float32))
-    shift = -np.array(settings.mean, np.float32) / np.array(settings.std, np.float32)
-    planes = small.transpose(2, 0, 1).astype(np.float32)
-    planes *= gain[:, None, None]
-    planes += shift[:, None, None]
-    return planes[None]
+    return normalise(small[None], settings)

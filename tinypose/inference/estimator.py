@@ -12,7 +12,7 @@ from tinypose.inference.detector import Boxes, Detector
 from tinypose.inference.engines import choose_model
 from tinypose.inference.people import JOINT_SCORE, NOBODY, People
 from tinypose.inference.pose_model import PoseModel
-from tinypose.metrics.oks import oks_nms, rescore
+from tinypose.metrics.oks import oks, rescore
 from tinypose.skeleton import Skeleton
 
 # OKS above which two poses in one picture are the same person's. A second box on one person's head and chest
@@ -121,8 +121,26 @@ class PoseEstimator:
         people = People(boxes, joints, box_scores, scores, ids, self.skeleton)
         if not merge:
             return people
-        areas = AREA_OF_BOX * np.prod(boxes[:, 2:], axis=1)
-        return people.take(oks_nms(joints[..., :2], scores, areas, self.skeleton.sigmas, SAME))
+        return people.take(_different(people))
+
+
+def _different(people: People) -> list[int]:
+    """Return the places of people, best first, without those who are someone better once more.
+
+    Compared are the joints that are sure in both: where the unsure ones go, each box says otherwise.
+    """
+    joints, sure = people.keypoints[..., :2], people.keypoints[..., 2] > JOINT_SCORE
+    areas = AREA_OF_BOX * np.prod(people.boxes[:, 2:], axis=1)
+    rest = np.argsort(-people.scores, kind="stable")
+    kept = []
+    while rest.size:
+        best, rest = rest[0], rest[1:]
+        kept.append(int(best))
+        both = sure[best] & sure[rest]
+        area = (areas[best] + areas[rest]) / 2
+        alike = oks(joints[best], joints[rest], area, people.skeleton.sigmas, both)
+        rest = rest[(alike <= SAME) | (both.sum(axis=1) < 3)]
+    return kept
 
 
 def _check(image: np.ndarray) -> None:

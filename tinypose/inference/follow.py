@@ -22,11 +22,11 @@ from tinypose.inference.estimator import PoseEstimator
 from tinypose.inference.people import ARRAYS, JOINT_SCORE, NOBODY, People, no_people
 from tinypose.skeleton import Skeleton
 from tinypose.tracking.smooth import Ema, Filter, OneEuro
-from tinypose.tracking.tracker import Tracker, follow_box
+from tinypose.tracking.tracker import Tracker, box_margin, follow_box
 
-# What lies around the joints, as a part of their extent. On coco-mini, looking for people around joints
-# found before costs 0.5 AP or less with 0.02; with 0.1, 2 and more.
+# What lies around the joints of someone whom the detector has not seen, as a part of their extent.
 MARGIN = 0.02
+ALIKE = 0.6  # IoU of a detected and a followed box from which the followed one will do
 COVERED = 0.3  # IoU above which a detected box is that of someone followed
 TRUST = 0.7  # what is left of the score of someone whom the detector misses, each time
 
@@ -54,16 +54,18 @@ class Seen:
         time: of the frame, in seconds.
         people: without ids, not smoothed.
         detected: whether the detector ran.
+        found: float32 [N, 4], where the detector found them; zeros for whom it did not.
     """
 
     time: float
     people: People
     detected: bool
+    found: np.ndarray
 
     def to_json(self) -> dict[str, Any]:
         """Return plain containers from which `from_json` makes the very same."""
         arrays = {name: getattr(self.people, name).tolist() for name in ARRAYS}
-        return {"time": self.time, "detected": self.detected, **arrays}
+        return {"time": self.time, "detected": self.detected, "found": self.found.tolist(), **arrays}
 
     @classmethod
     def from_json(cls, content: dict[str, Any], skeleton: Skeleton) -> "Seen":
@@ -73,7 +75,9 @@ class Seen:
         for name in ARRAYS:
             like = getattr(empty, name)
             arrays[name] = np.array(content[name], like.dtype).reshape(-1, *like.shape[1:])
-        return cls(content["time"], People(**arrays, skeleton=skeleton), content["detected"])
+        people = People(**arrays, skeleton=skeleton)
+        found = np.array(content["found"], np.float32).reshape(-1, 4)
+        return cls(content["time"], people, content["detected"], found)
 
 
 class PeopleInVideo:
@@ -117,22 +121,30 @@ class PeopleInVideo:
         if not due and len(followed):
             people = self._there(self.estimate.look(image, followed))
             if len(people) == len(followed):
-                return Seen(time, people, False)
+                return Seen(time, people, False, np.zeros_like(people.boxes))
         found = self.estimate.find(image)
-        # Whom the detector misses, as it does now and then, is looked for where they were.
-        overlap = iou(followed.boxes, found.boxes).max(axis=1, initial=0)
-        missed = overlap < COVERED
-        boxes = Boxes(
-            np.concatenate([found.boxes, followed.boxes[missed]]),
-            np.concatenate([found.scores, TRUST * followed.scores[missed]]),
-        )
-        return Seen(time, self._there(self.estimate.look(image, boxes)), True)
+        overlap = iou(followed.boxes, found.boxes)
+        boxes, scores, detected = [*found.boxes], [*found.scores], [*found.boxes]
+        for i, box in enumerate(followed.boxes):
+            j = overlap[i].argmax() if len(found) else 0
+            if len(found) and overlap[i, j] >= ALIKE and overlap[:, j].argmax() == i:
+                boxes[j] = box  # the joints are found as in the frame before, not shaken by a new box
+            elif not len(found) or overlap[i, j] < COVERED:
+                # Whom the detector misses, as it does now and then, is looked for where they were.
+                boxes.append(box)
+                scores.append(TRUST * followed.scores[i])
+                detected.append(np.zeros(4, np.float32))
+        looked = Boxes(np.reshape(boxes, (-1, 4)).astype(np.float32), np.array(scores, np.float32))
+        people = self._there(self.estimate.look(image, looked))
+        order = [int((looked.boxes == box).all(axis=1).argmax()) for box in people.boxes]
+        return Seen(time, people, True, np.reshape(detected, (-1, 4)).astype(np.float32)[order])
 
     def take(self, seen: Seen) -> People:
         """Give ids to the people of a frame and smooth their joints and boxes."""
         people, time = seen.people, seen.time
         joints = people.keypoints
         ids = self._tracker.update(joints, people.boxes, people.box_scores, people.scores, time)
+        self._learn_margins(seen, ids)
         known = np.flatnonzero(ids != NOBODY)
         people = replace(people, ids=ids).take(known)
         self._time = time
@@ -151,12 +163,25 @@ class PeopleInVideo:
         """Return where those seen in the last frame are looked for in the next, and their boxes' scores."""
         boxes, scores = [], []
         for track in self._tracker.seen(self._time):
-            box = follow_box(track.keypoints, JOINT_SCORE, MARGIN)
+            box = follow_box(track.keypoints, JOINT_SCORE, MARGIN if track.margin is None else track.margin)
             if box is not None:
                 boxes.append(box)
                 scores.append(track.score)
         boxes = clip_boxes(np.array(boxes, np.float32).reshape(-1, 4), width, height)
         return Boxes(boxes, np.array(scores, np.float32))
+
+    def _learn_margins(self, seen: Seen, ids: np.ndarray) -> None:
+        """Note how far the detector's boxes reach beyond the joints.
+
+        Boxes that follow the joints are then like the detector's, and the joints found in them, too:
+        without it, each detection makes a joint at rest jump.
+        """
+        tracks = {track.id: track for track in self._tracker.tracks}
+        for i in np.flatnonzero((seen.found[:, 2] > 0) & (ids != NOBODY)):
+            margin = box_margin(seen.found[i], seen.people.keypoints[i], JOINT_SCORE)
+            if margin is not None:
+                track = tracks[int(ids[i])]
+                track.margin = margin if track.margin is None else (track.margin + margin) / 2
 
     def _there(self, people: People) -> People:
         """Leave out those in whose place there is no one any more."""

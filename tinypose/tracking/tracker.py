@@ -28,6 +28,7 @@ class Track:
         score: of the box, the detector's.
         seen: when, in seconds.
         velocity: float64 [2], pixels a second, of the middle of the box.
+        margin: float64 [4], how far a detector's box reaches beyond the joints (`box_margin`); or None.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Track:
     score: float
     seen: float
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    margin: np.ndarray | None = None
 
     def at(self, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Return keypoints [J, 3] and box [4] as expected at `time`, moving on for half a second at most."""
@@ -57,7 +59,7 @@ class Tracker:
 
     sigmas: tuple[float, ...]
     sure: float = 0.3
-    alike: float = 0.2
+    alike: float = 0.1
     patience: float = 1.0
     joint_score: float = 0.2
 
@@ -141,20 +143,54 @@ def _renew(track: Track, keypoints: np.ndarray, box: np.ndarray, score: float, t
     track.keypoints, track.box, track.score, track.seen = keypoints, box, float(score), time
 
 
-def follow_box(keypoints: np.ndarray, joint_score: float, margin: float) -> np.ndarray | None:
-    """Return the box to look in next for someone whose joints were found.
+def joint_extent(keypoints: np.ndarray, joint_score: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the corners [2] between which the joints [J, 3] lie that score `joint_score` or more.
 
-    Args:
-        keypoints: [J, 3], x, y and score.
-        joint_score: joints that score less do not count.
-        margin: what lies around the joints, as a part of their extent, on every side.
-
-    Returns:
-        float64 [4], left, top, width, height; or None with fewer than 3 joints or no extent.
+    None with fewer than 3 such joints, or all in one place.
     """
     sure = np.asarray(keypoints, np.float64)[keypoints[:, 2] >= joint_score, :2]
     if len(sure) < 3:
         return None
     low, high = sure.min(axis=0), sure.max(axis=0)
-    pad = margin * max(high - low)
-    return np.concatenate([low - pad, high - low + 2 * pad]) if max(high - low) > 0 else None
+    return (low, high) if (high > low).any() else None
+
+
+def box_margin(box: np.ndarray, keypoints: np.ndarray, joint_score: float) -> np.ndarray | None:
+    """Return how far a box reaches beyond the joints in it, in parts of their extent.
+
+    Args:
+        box: [4], left, top, width, height.
+        keypoints: [J, 3], x, y and score.
+        joint_score: joints that score less do not count.
+
+    Returns:
+        float64 [4]: beyond the left, the top, the right and the bottom, each from -0.1 to 0.5; or None
+        without an extent.
+    """
+    extent = joint_extent(keypoints, joint_score)
+    if extent is None:
+        return None
+    low, high = extent
+    beyond = np.concatenate([low - box[:2], box[:2] + box[2:] - high])
+    return np.clip(beyond / max(high - low), -0.1, 0.5)
+
+
+def follow_box(keypoints: np.ndarray, joint_score: float, margin: np.ndarray | float) -> np.ndarray | None:
+    """Return the box to look in next for someone whose joints were found.
+
+    Args:
+        keypoints: [J, 3], x, y and score.
+        joint_score: joints that score less do not count.
+        margin: what lies around the joints, in parts of their extent: [4] as of `box_margin`, or one
+            number for every side.
+
+    Returns:
+        float64 [4], left, top, width, height; or None without an extent.
+    """
+    extent = joint_extent(keypoints, joint_score)
+    if extent is None:
+        return None
+    low, high = extent
+    beyond = np.broadcast_to(margin, 4) * max(high - low)
+    low, high = low - beyond[:2], high + beyond[2:]
+    return np.concatenate([low, high - low])
