@@ -1,6 +1,8 @@
 """What every command shares: the way errors end it, progress bars and tables."""
 
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
@@ -22,6 +24,7 @@ def command_line(app: typer.Typer) -> Callable[[], None]:
     """Return the entry point of `app`: a UserError ends it with one message and exit code 2."""
 
     def main() -> None:
+        _quiet_paddle()
         try:
             app()
         except UserError as error:
@@ -32,6 +35,17 @@ def command_line(app: typer.Typer) -> Callable[[], None]:
             sys.exit(130)
 
     return main
+
+
+def _quiet_paddle() -> None:
+    """Leave out what Paddle says about itself: the user can do nothing about it."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    for message in (
+        "No ccache found",
+        "Tensor do not have 'place' interface",
+        "When training, we now always track global mean",
+    ):
+        warnings.filterwarnings("ignore", message)
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
