@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 
 from lite_deploy.bench.device import Device
 
-# Each line that these print is `key<TAB>value`; what a system lacks is left out.
+# Each line that these print is `key<TAB>value`; what a system lacks is left out. Old Android lacks many
+# programs, so the shell does what it can itself.
 _HEAT = r"""
 say() { [ -n "$2" ] && printf '%s\t%s\n' "$1" "$2"; }
 for z in /sys/class/thermal/thermal_zone*; do
@@ -16,7 +17,7 @@ done
 _PROBE = (
     _HEAT
     + r"""
-file() { [ -r "$2" ] && say "$1" "$(head -c 300 "$2" 2>/dev/null | tr '\n\0' '  ')"; }
+file() { v=; [ -r "$2" ] && IFS= read -r v 2>/dev/null < "$2"; say "$1" "$v"; }
 say machine "$(uname -m)"
 say kernel "$(uname -sr)"
 say bits "$(getconf LONG_BIT 2>/dev/null)"
@@ -39,7 +40,7 @@ done
 file battery /sys/class/power_supply/battery/capacity
 file charging /sys/class/power_supply/battery/status
 while read -r k v _; do case "$k" in MemTotal:|MemAvailable:) say "$k" "$v";; esac; done < /proc/meminfo
-tr '\t' ' ' < /proc/cpuinfo | while IFS= read -r l; do say cpuinfo "$l"; done
+while IFS= read -r l; do say cpuinfo "$l"; done < /proc/cpuinfo
 true
 """
 )

@@ -48,20 +48,12 @@ def bench(folder, *options, error=None):
     return done.output
 
 
-def left_behind(folder="/tmp") -> list[str]:
-    return [
-        each.name
-        for each in Path(folder).glob("edge-pose-*")
-        if each.is_dir() and (each / "pose.json").exists()
-    ]
-
-
 @pytest.fixture(autouse=True)
-def nothing_left():
-    """Whatever a test does, its folder on the device must be gone."""
-    before = set(left_behind())
+def nothing_left(tmp_path):
+    """Whatever a test does, the folders on the device that its results name must be gone."""
     yield
-    assert set(left_behind()) <= before
+    for path in tmp_path.glob("*.jsonl"):
+        assert not Path(read_results(path).run.folder).exists()
 
 
 def test_this_machine(exported, tmp_path):
@@ -209,11 +201,11 @@ def test_adb_unplugged_and_plugged_in_again(exported, device_folder, phones, tmp
     bench(exported.folder, *options, error="plug it in again")
     half = read_results(out)
     assert len(half.visits) == 2 and '"reason":"lost"' in out.read_text()
-    assert left_behind(phone_folder(folder))  # it could not be removed
+    assert list(phone_folder(folder).glob("edge-pose-*/pose.json"))  # it could not be removed
     phones(A1="device")
     bench(exported.folder, *options, "--resume")
     assert read_results(out).visits[: len(half.visits)] == half.visits
-    assert read_results(out).complete and not left_behind(phone_folder(folder))
+    assert read_results(out).complete and not list(phone_folder(folder).iterdir())
 
 
 def test_adb_with_full_storage(exported, device_folder, phones, tmp_path):
