@@ -6,7 +6,6 @@ from pathlib import Path
 
 from lite_deploy.bench.device import (
     LONG,
-    PREFIX,
     SHORT,
     Device,
     DeviceLost,
@@ -43,7 +42,7 @@ class Ssh(Device):
             raise UserError(f"ssh:{target}: expected ssh:HOST or ssh:USER@HOST")
         self.name = f"ssh:{target}" + (f":{port}" if port else "")
         self._target = target
-        self._sockets = tempfile.TemporaryDirectory(prefix=PREFIX)
+        self._sockets = tempfile.TemporaryDirectory(prefix="pose-ssh-")
         options = {
             "BatchMode": "yes",  # never ask: neither for a password nor about an unknown host key
             "StrictHostKeyChecking": "yes",
