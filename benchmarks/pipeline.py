@@ -4,8 +4,9 @@
 
 POSE and DETECTOR are artifact folders (`lite-deploy export`, `export-detector`). One column for each engine,
 number of threads, and how often the detector runs. A stage's time is that of a typical call (the median, or
-another quantile: on a busy machine a low one is nearer to what the stage itself takes) times its calls a
-frame. `in all` is their sum without reading, drawing and writing, which have threads of their own; the last
+another quantile) times its calls a frame. With `--clock cpu` it is the processor's time of the main thread:
+on a machine that others use, that is what the stage takes, but it is right for engines of one thread only.
+`in all` is their sum without reading, drawing and writing, which have threads of their own; the last
 line is the time that passes from frame to frame when, as in `tinypose infer`, they go on beside the networks.
 """
 
@@ -30,13 +31,15 @@ from tinypose.inference.people import no_people
 NETWORKS = ("find people", "find joints")
 STAGES = ("squeeze", "find people", "boxes", "crops", "find joints", "joints", "merge", "follow")
 BESIDE = ("read", "draw", "write")
+CLOCKS = {"wall": time.perf_counter, "cpu": time.thread_time}
 
 
 class Stopwatch:
     """Collects how long calls take, by stage; of a stage within another, the outer one has the rest."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
+        self._clock = clock
         self._inner = 0.0
 
     def around(self, stage: str, function: Callable) -> Callable:
@@ -44,9 +47,9 @@ class Stopwatch:
 
         def timed(*arguments):
             outer, self._inner = self._inner, 0.0
-            start = time.perf_counter()
+            start = self._clock()
             result = function(*arguments)
-            took = time.perf_counter() - start
+            took = self._clock() - start
             self.times[stage].append(took - self._inner)
             self._inner = outer + took
             return result
@@ -72,7 +75,11 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--every", nargs="+", type=int, default=[1, 5])
     parser.add_argument("--quantile", type=float, default=0.5)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
     options = parser.parse_args()
+    if options.clock == "cpu" and max(options.threads) > 1:
+        parser.error("--clock cpu: sees the main thread only; give --threads 1")
+    clock = CLOCKS[options.clock]
     picture = read_image(options.picture)
     of_video, of_picture = [], []
     for engine in options.engines:
@@ -84,19 +91,25 @@ def main() -> None:
             estimate(picture)
             for every in options.every:
                 settings = FollowSettings(detect_every=every)
-                times, wall = measure_video(estimate, options.video, settings, options.quantile)
+                times, wall = measure_video(estimate, options.video, settings, clock, options.quantile)
                 of_video.append((engine, threads, every, times, wall))
-            of_picture.append((engine, threads, 1, *measure_picture(estimate, picture, options.quantile)))
+            of_picture.append(
+                (engine, threads, 1, *measure_picture(estimate, picture, clock, options.quantile))
+            )
     show(f"{options.video.name}: ms a frame", of_video, "as infer", STAGES + BESIDE)
     people = len(estimate(picture))
     show(f"{options.picture.name}, {people} people: ms a picture", of_picture, "untimed", STAGES[:-1])
 
 
 def measure_video(
-    estimate: PoseEstimator, path: Path, settings: FollowSettings, quantile: float
+    estimate: PoseEstimator,
+    path: Path,
+    settings: FollowSettings,
+    clock: Callable[[], float],
+    quantile: float,
 ) -> tuple[dict[str, float], float]:
     """Return milliseconds a frame by stage, one after another, and of a frame when stages overlap."""
-    watch = Stopwatch()
+    watch = Stopwatch(clock)
     follow = PeopleInVideo(timed(estimate, watch), settings)
     frames = iter(Video(path))
     with tempfile.TemporaryDirectory() as folder:
@@ -121,12 +134,16 @@ def measure_video(
 
 
 def measure_picture(
-    estimate: PoseEstimator, picture: np.ndarray, quantile: float, runs: int = 20
+    estimate: PoseEstimator,
+    picture: np.ndarray,
+    clock: Callable[[], float],
+    quantile: float,
+    runs: int = 20,
 ) -> tuple[dict[str, float], float]:
     """Return milliseconds a picture by stage, and of a call that is not taken apart."""
-    watch = Stopwatch()
+    watch = Stopwatch(clock)
     look = watch.around("merge", timed(estimate, watch))
-    whole = Stopwatch()
+    whole = Stopwatch(clock)
     plain = whole.around("all", estimate)
     for _ in range(runs):
         look(picture)

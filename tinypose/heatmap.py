@@ -10,6 +10,7 @@ belong together is the `grid`; the first pixels' centres coincide in both:
   mirrored heatmaps need no shift (Huang et al., CVPR 2020). The network has to learn the stretch.
 """
 
+from functools import cache
 from typing import Literal
 
 import cv2
@@ -146,8 +147,7 @@ def _dark_offset(maps: np.ndarray, x: np.ndarray, y: np.ndarray, blur: int) -> n
     if blur % 2 == 0:
         raise ValueError(f"blur: expected an odd number, found {blur}")
     height, width = maps.shape[1:]
-    kernel = cv2.getGaussianKernel(blur, 0)[:, 0]
-    smooth = np.stack([np.roll(np.pad(kernel, (0, 4)), shift) for shift in range(5)])
+    smooth = _smoothing(blur)
     logs = np.log(np.maximum(smooth @ _patches(maps, x, y, 2 + blur // 2) @ smooth.T, 1e-10))
     dx = (logs[:, 2, 3] - logs[:, 2, 1]) / 2
     dy = (logs[:, 3, 2] - logs[:, 1, 2]) / 2
@@ -162,11 +162,18 @@ def _dark_offset(maps: np.ndarray, x: np.ndarray, y: np.ndarray, blur: int) -> n
     return np.where(summit[:, None], step, 0)
 
 
+@cache
+def _smoothing(blur: int) -> np.ndarray:
+    """Return float64 [5, blur + 4]: the Gaussian kernel at five places, one after another."""
+    kernel = cv2.getGaussianKernel(blur, 0)[:, 0]
+    return np.stack([np.roll(np.pad(kernel, (0, 4)), shift) for shift in range(5)])
+
+
 def _patches(maps: np.ndarray, x: np.ndarray, y: np.ndarray, radius: int) -> np.ndarray:
-    """Return the square of pixels around each (x, y), zero outside: float [M, 2r+1, 2r+1]."""
-    padded = np.pad(maps, ((0, 0), (radius, radius), (radius, radius)))
-    span = np.arange(2 * radius + 1)
+    """Return the square of pixels around each (x, y), zero outside: float64 [M, 2r+1, 2r+1]."""
+    count, height, width = maps.shape
+    span = np.arange(-radius, radius + 1)
     rows, columns = y[:, None] + span, x[:, None] + span
-    return padded[np.arange(len(maps))[:, None, None], rows[:, :, None], columns[:, None, :]].astype(
-        np.float64
-    )
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
+    places = (np.arange(count)[:, None] * height + rows)[:, :, None] * width + columns[:, None]
+    return np.where(inside, maps.ravel().take(places, mode="clip"), 0).astype(np.float64)

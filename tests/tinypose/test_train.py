@@ -139,6 +139,23 @@ def test_a_killed_run_goes_on_to_the_same_end(config_file, whole, tmp_path):
     assert_same_run(tmp_path / "run", whole)
 
 
+def test_a_killed_run_leaves_no_processes_behind(config_file, tmp_path):
+    process = start(config_file, tmp_path / "run", "train.workers=2", "train.epochs=500")
+    wait_for_progress(process, tmp_path / "run", 0)
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    if not listed.exists():
+        process.kill()
+        pytest.skip("this system does not list a process's children")
+    children = [Path(f"/proc/{child}") for child in listed.read_text().split()]
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(child.exists() for child in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [child for child in children if child.exists()]
+
+
 def test_a_run_killed_inside_every_write_goes_on_to_the_same_end(config_file, whole, tmp_path, monkeypatch):
     """Stop dead where a file is about to take its name, at each such moment of the run in turn."""
 

@@ -73,7 +73,7 @@ class TrainingBar:
             completed=done,
             description=self._epoch(done - 1),
             loss=f"{loss:.3g}",
-            rate=f"{rate:.0f}",
+            rate=f"{rate:.3g}",
         )
 
     def epoch(self, record: dict[str, Any], metric: str, better: bool) -> None:
@@ -81,7 +81,7 @@ class TrainingBar:
         if self.quiet:
             return
         line = f"epoch {record['epoch']}/{self.epochs}  loss {record['loss']:.4g}"
-        line += f"  rate {record['learning_rate']:.2g}  {record['images_per_second']:.0f} images/s"
+        line += f"  rate {record['learning_rate']:.2g}  {record['images_per_second']:.3g} images/s"
         if record.get(metric) is not None:
             line += f"  {metric} {record[metric]:.1f}{'  best' if better else ''}"
         err.print(line, markup=False)

@@ -119,9 +119,7 @@ class PoseEstimator:
         scores = rescore(box_scores, joints[..., 2], JOINT_SCORE).astype(np.float32)
         ids = np.full(len(there), NOBODY, np.int64)
         people = People(boxes, joints, box_scores, scores, ids, self.skeleton)
-        if not merge:
-            return people
-        return people.take(_different(people))
+        return people.take(_different(people)) if merge and len(people) > 1 else people
 
 
 def _different(people: People) -> list[int]:

@@ -145,8 +145,7 @@ class PeopleInVideo:
         joints = people.keypoints
         ids = self._tracker.update(joints, people.boxes, people.box_scores, people.scores, time)
         self._learn_margins(seen, ids)
-        known = np.flatnonzero(ids != NOBODY)
-        people = replace(people, ids=ids).take(known)
+        people = replace(people, ids=ids).take(ids != NOBODY)
         self._time = time
         self._since_detection = 0 if seen.detected else (self._since_detection or 0) + 1
         remembered = {track.id for track in self._tracker.tracks}

@@ -39,6 +39,9 @@ class People:
 
     def take(self, which: np.ndarray | list[int]) -> "People":
         """Return some of the people: their places, or a mask."""
+        which = np.asarray(which)
+        if which.dtype == bool and which.all():
+            return self
         return replace(self, **{name: getattr(self, name)[which] for name in ARRAYS})
 
     def draw(self, image: np.ndarray, joint_score: float = JOINT_SCORE) -> np.ndarray:

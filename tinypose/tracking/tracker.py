@@ -96,6 +96,8 @@ class Tracker:
         recent = np.array([track.seen >= self._time for track in self.tracks], bool)
         free = np.ones(len(self.tracks), bool)
         for people, candidates in ((sure, free.copy()), (~sure, recent)):
+            if not people.any():
+                continue
             rows, columns = np.flatnonzero(people), np.flatnonzero(candidates & free)
             for i, j in _best_pairs(likeness[np.ix_(rows, columns)], self.alike):
                 person, number = rows[i], columns[j]
