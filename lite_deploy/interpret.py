@@ -4,10 +4,8 @@ Paddle-Lite's ARM kernels do not run here, and its x86 INT8 kernels give wrong n
 instructions of the file itself with the arithmetic of the ARM kernels (Paddle-Lite 2.13, read in
 lite/backends/arm/math: type_trans.cc, gemm_prepacked_int8.cc, conv_depthwise, conv_block_utils.h):
 
-- `calib` fp32_to_int8: x * (1 / scale) in FP32, rounded half away from zero, kept within -127..127;
-- INT8 convolution: int8 times int8 added up in int32 without loss; the sum as FP32 times
-  (weight scale * input scale), plus the bias, ReLU; `fp32_out` is that number, `int8_out` is it divided by
-  the output scale (folded into both factors beforehand), rounded and limited like `calib`;
+- `calib` fp32_to_int8 and INT8 convolutions: see `compress.quant.arithmetic`, which `compress quant` measures
+  with too;
 - FP32 instructions: as they are;
 - FP16: the inputs, parameters and results of each instruction are rounded to FP16, the sums inside are not,
   so that the device is a little further off.
@@ -21,6 +19,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from compress.quant.arithmetic import int8_convolution, to_int8
 from lite_deploy.nb import LiteModel, Operator
 
 Tensors = dict[str, paddle.Tensor]
@@ -69,16 +68,11 @@ def _half(value: paddle.Tensor) -> paddle.Tensor:
     return value.astype("float16").astype("float32") if value.dtype == paddle.float32 else value
 
 
-def _round(x: paddle.Tensor) -> paddle.Tensor:
-    """Round half away from zero to int8's -127..127; the numbers stay float32."""
-    return paddle.clip(paddle.trunc(x + paddle.sign(x) * 0.5), -127, 127)
-
-
 def _calib(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
     x, scale = inputs["Input"][0], np.float32(op.get("scale", 1.0))
     match op.kernel:
         case "fp32_to_int8":
-            return _round(x * float(np.float32(1) / scale)).astype("int8")
+            return to_int8(x, scale).astype("int8")
         case "int8_to_fp32":
             return x.astype("float32") * float(scale)
         case "fp32_to_fp16" | "fp16_to_fp32":
@@ -94,24 +88,28 @@ def _convolution(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle
     padding = padding if len(padding) == 4 else [padding[0]] * 2 + [padding[1]] * 2
     places = {"stride": op.get("strides"), "padding": padding, "groups": op.get("groups")}
     if op.precision == "int8":
-        # Sums of products of int8 are whole numbers: exact in float32 below 2**24, in float64 always.
-        exact = "float32" if weight[0].size * 127 * 127 < 2**24 else "float64"
-        result = F.conv2d(x.astype(exact), weight.astype(exact), dilation=op.get("dilations"), **places)
-        factor = np.asarray(op.get("Filter0_scale"), np.float32) * np.float32(op.get("Input0_scale")[0])
-        if op.kernel == "int8_out":
-            step = np.float32(op.get("Output0_scale")[0])
-            factor = factor / step
-            bias = None if bias is None else bias / float(step)
-        result = result.astype("float32") * paddle.to_tensor(factor.reshape(1, -1, 1, 1))
-    elif op.type == "conv2d_transpose":
+        return _int8_convolution(op, x, weight, inputs.get("Bias"), places)
+    if op.type == "conv2d_transpose":
         output_padding = op.get("output_padding") or 0
         result = F.conv2d_transpose(x, weight, output_padding=output_padding, **places)
     else:
         result = F.conv2d(x, weight, dilation=op.get("dilations"), **places)
     result = result if bias is None else result + bias
-    if op.get("with_act"):
-        result = _activation(op.get("act_type"), result, op)
-    return _round(result).astype("int8") if op.kernel == "int8_out" else result
+    return _activation(op.get("act_type"), result, op) if op.get("with_act") else result
+
+
+def _int8_convolution(
+    op: Operator, x: paddle.Tensor, weight: paddle.Tensor, bias: list[paddle.Tensor] | None, places: dict
+) -> paddle.Tensor:
+    factor = np.asarray(op.get("Filter0_scale"), np.float32) * np.float32(op.get("Input0_scale")[0])
+    step = np.float32(op.get("Output0_scale")[0]) if op.kernel == "int8_out" else None
+    act = op.get("act_type") if op.get("with_act") else None
+    if act not in (None, "relu"):
+        raise NotImplementedError(f"activation '{act}' of an INT8 convolution of a .nb")
+    places = {**places, "dilation": op.get("dilations")}
+    bias = bias[0].numpy().ravel() if bias else None
+    result = int8_convolution(x, weight, bias, factor, places, act == "relu", step)
+    return result if step is None else result.astype("int8")
 
 
 def _activation(kind: str, x: paddle.Tensor, op: Operator) -> paddle.Tensor:
@@ -186,6 +184,7 @@ _COMPUTE: dict[str, Callable[[Operator, dict[str, list[paddle.Tensor]]], paddle.
         inputs["X"][0], op.get("sections") or op.get("num"), op.get("axis")
     ),
     "shuffle_channel": _shuffle,
+    "pixel_shuffle": lambda op, inputs: F.pixel_shuffle(inputs["X"][0], op.get("upscale_factor")),
     "gather": lambda op, inputs: paddle.index_select(inputs["X"][0], inputs["Index"][0], op.get("axis")),
     "reshape2": lambda op, inputs: inputs["X"][0].reshape(op.get("shape")),
     "transpose2": lambda op, inputs: inputs["X"][0].transpose(op.get("axis")),

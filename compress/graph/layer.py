@@ -5,7 +5,7 @@ from dataclasses import replace
 import paddle
 
 from compress.graph.ir import Graph
-from compress.graph.run import Hook, Params, run
+from compress.graph.run import Params, run
 
 _BUFFERS = ("mean", "variance")
 
@@ -38,9 +38,9 @@ class GraphNet(paddle.nn.Layer):
                     )
                 self._places.append((node.name, key, holder))
 
-    def forward(self, image: paddle.Tensor, before: Hook | None = None, after: Hook | None = None):
-        """Return the output tensor, or a list where the graph has several; hooks as in `run`."""
-        results = run(self.graph, image, params=self.tensors(), before=before, after=after)
+    def forward(self, image: paddle.Tensor):
+        """Return the output tensor, or a list where the graph has several."""
+        results = run(self.graph, image, params=self.tensors())
         outputs = [results[name] for name in self.graph.outputs]
         return outputs[0] if len(outputs) == 1 else outputs
 

@@ -11,6 +11,7 @@ from compress.graph.ir import Graph, Node
 Tensors = list[paddle.Tensor]
 Params = dict[str, dict[str, paddle.Tensor]]
 Hook = Callable[[Node, Tensors], Tensors | None]
+Compute = Callable[[Node, Tensors, dict[str, paddle.Tensor]], Tensors]
 
 
 def prepare(graph: Graph) -> Params:
@@ -30,7 +31,7 @@ def run(
     keep: Iterable[str] = (),
     start: int = 0,
     stop: int | None = None,
-    before: Hook | None = None,
+    compute: Compute | None = None,
     after: Hook | None = None,
 ) -> dict[str, paddle.Tensor]:
     """Run nodes `start` to `stop` and return tensors by name.
@@ -50,7 +51,7 @@ def run(
         keep: tensors to return beside those below.
         start: index of the first node to run.
         stop: index of the node to stop before; none runs to the end.
-        before: called with a node and its inputs before it runs; may return other inputs.
+        compute: called with a node, its inputs and its parameters in place of `compute_node`.
         after: called with a node and its outputs after it ran; may return other outputs.
 
     Returns:
@@ -65,9 +66,7 @@ def run(
     last = {name: index for index, node in enumerate(nodes) for name in node.inputs}
     for index, node in enumerate(nodes):
         inputs = [tensors[name] for name in node.inputs]
-        if before is not None:
-            inputs = before(node, inputs) or inputs
-        outputs = compute(node, inputs, params.get(node.name, {}))
+        outputs = (compute or compute_node)(node, inputs, params.get(node.name, {}))
         if after is not None:
             outputs = after(node, outputs) or outputs
         tensors.update(zip(node.outputs, outputs, strict=True))
@@ -91,7 +90,7 @@ def run_numpy(graph: Graph, image: np.ndarray) -> list[np.ndarray]:
     return [results[name].numpy() for name in graph.outputs]
 
 
-def compute(node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Tensors:
+def compute_node(node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Tensors:
     """Return the outputs of one node."""
     attrs, x = node.attrs, inputs[0]
     match node.kind:

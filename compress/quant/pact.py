@@ -14,9 +14,10 @@ from paddle import nn
 
 from compress.graph.ir import Graph, Node
 from compress.graph.layer import GraphNet
-from compress.graph.run import prepare, run
+from compress.graph.run import Tensors, compute_node, prepare, run
+from compress.quant.arithmetic import fake_quant, round_away
 from compress.quant.scales import LEVELS, ConvScale, Scales, weight_ranges
-from compress.quant.simulate import fake_quant, quantisable
+from compress.quant.simulate import quantisable
 from tinypose.config import Config
 from tinypose.engine.loss import heatmap_loss
 from tinypose.engine.train import batch_inputs, fit
@@ -47,15 +48,15 @@ class FakeQuantNet(nn.Layer):
         params = self.net.tensors()
         for name in self.quantised:
             params[name] = {**params[name], "weight": _rounded_weight(params[name]["weight"])}
-        results = run(self.graph, {self.graph.input: images}, params=params, before=self._before)
+        results = run(self.graph, {self.graph.input: images}, params=params, compute=self._compute)
         return results[self.graph.outputs[0]]
 
-    def _before(self, node: Node, inputs: list[paddle.Tensor]) -> list[paddle.Tensor] | None:
+    def _compute(self, node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Tensors:
         tensor = self.quantised.get(node.name)
-        if tensor is None:
-            return None
-        limit = paddle.exp(getattr(self, self.places[tensor]))
-        return [pact(inputs[0], limit) if self.method == "pact" else lsq(inputs[0], limit)]
+        if tensor is not None:
+            limit = paddle.exp(getattr(self, self.places[tensor]))
+            inputs = [pact(inputs[0], limit) if self.method == "pact" else lsq(inputs[0], limit)]
+        return compute_node(node, inputs, params)
 
     def result(self) -> tuple[Graph, dict[str, ConvScale]]:
         """Return the trained graph and its ranges, for the simulation and for export."""
@@ -104,8 +105,7 @@ def lsq(x: paddle.Tensor, limit: paddle.Tensor) -> paddle.Tensor:
     """Clip and round `x`; the limit's gradient comes from the rounding error too."""
     step = limit / LEVELS
     scaled = (x / step).clip(-LEVELS, LEVELS)
-    rounded = paddle.trunc(scaled + 0.5 * paddle.sign(scaled))
-    return (scaled + (rounded - scaled).detach()) * step
+    return (scaled + (round_away(scaled) - scaled).detach()) * step
 
 
 def train_quantised(

@@ -30,7 +30,7 @@ def sensitivity(
         Convolution -> relative squared error of the heatmaps, sum (h_q - h)^2 / sum h^2; greatest first.
     """
     simulation = Simulation(graph, scales)
-    quantised, plain = simulation.params, Simulation(graph, {}).params
+    plain = Simulation(graph, {}).params
     heatmaps = graph.outputs[0]
     squares: dict[str, float] = dict.fromkeys(scales, 0.0)
     total = 0.0
@@ -45,9 +45,9 @@ def sensitivity(
                 total += float((expected**2).sum())
             after = run(graph, live, params=plain, start=index, stop=index + 1)
             if node.name in scales:
-                other = run(
-                    graph, live, params=quantised, start=index, stop=index + 1, before=simulation.before
-                )
+                simulation.set_scales({node.name: scales[node.name]})
+                quantised = {"params": simulation.params, "compute": simulation.compute}
+                other = run(graph, live, start=index, stop=index + 1, **quantised)
                 result = run(graph, other, params=plain, start=index + 1)[heatmaps]
                 squares[node.name] += float(((result - expected) ** 2).sum())
             live = after

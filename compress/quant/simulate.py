@@ -1,22 +1,23 @@
-"""INT8 as the phone computes it, in float arithmetic: fake quantisation of a graph.
+"""INT8 as the phone computes it: some convolutions of a graph in whole numbers, the rest in FP32.
 
-A quantised convolution reads x and w as whole numbers of -127 .. 127 times a scale:
+A quantised convolution reads x and w as whole numbers of -127 .. 127 times a step:
 
-    x_q = clip(round(127 x / range_x), -127, 127)        one range a tensor
-    w_q = clip(round(127 w / range_w), -127, 127)        one range an output channel
+    x_q = round(x / step_x)      one step a tensor, range / 127
+    w_q = round(w / step_w)      one step an output channel
 
-and its sums of products fit 32 bits, so that it equals, to float rounding, the float convolution of
-x_q range_x / 127 with w_q range_w / 127, which is what runs here. Ties round away from zero, as the
-ARM kernels do. What is no convolution stays FP32.
+and writes FP32, or, where all that read its result are quantised convolutions too, whole numbers of their
+step at once, as Paddle-Lite's optimiser arranges it. What is no convolution is FP32. The arithmetic is that
+of the ARM kernels to the last bit (`compress.quant.arithmetic`).
 """
 
 import numpy as np
 import paddle
 
 from compress.graph.ir import Graph, Node
-from compress.graph.run import Params, prepare, run
+from compress.graph.run import Params, Tensors, compute_node, prepare, run
+from compress.quant.arithmetic import int8_convolution, to_int8
 from compress.quant.ranges import Histogram, find_range
-from compress.quant.scales import LEVELS, ConvScale, Scales, round_weight, weight_ranges
+from compress.quant.scales import LEVELS, ConvScale, Scales, quantise_weight, weight_ranges
 
 
 def quantisable(graph: Graph) -> list[Node]:
@@ -38,10 +39,27 @@ def find_scales(
     return {node.name: ConvScale(inputs[node.inputs[0]], weight_ranges(node)) for node in quantisable(graph)}
 
 
-def fake_quant(x: paddle.Tensor, limit: float | paddle.Tensor) -> paddle.Tensor:
-    """Return `x` rounded to 127 steps on either side of zero and clipped at `limit` (broadcast)."""
-    scaled = (x * (LEVELS / limit)).clip(-LEVELS, LEVELS)
-    return paddle.trunc(scaled + 0.5 * paddle.sign(scaled)) * (limit / LEVELS)
+def written_as_int8(graph: Graph, scales: Scales) -> dict[str, np.float32]:
+    """Return tensor -> step for what quantised convolutions write in whole numbers.
+
+    That is what only quantised convolutions read.
+    """
+    readers: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node.name)
+    return {
+        node.outputs[0]: step_of(scales[readers[node.outputs[0]][0]].input)
+        for node in graph.nodes
+        if node.name in scales
+        and node.outputs[0] not in graph.outputs
+        and all(reader in scales for reader in readers[node.outputs[0]])
+    }
+
+
+def step_of(limit: float | np.ndarray) -> np.ndarray:
+    """Return float32 `limit` / 127, as the optimiser computes it."""
+    return np.float32(limit) / np.float32(LEVELS)
 
 
 class Simulation:
@@ -62,20 +80,28 @@ class Simulation:
         """Quantise the convolutions that `scales` names, and no others."""
         self.scales = dict(scales)
         self.params: Params = dict(self._float_params)
+        self._whole = written_as_int8(self.graph, scales)
         for name, scale in scales.items():
             known = self._rounded.get(name)
             if known is None or not np.array_equal(known[0], scale.weight):
-                weight = round_weight(self._nodes[name].params["weight"], scale.weight)
-                known = self._rounded[name] = (scale.weight, paddle.to_tensor(weight))
-            self.params[name] = {**self._float_params[name], "weight": known[1]}
+                weight = quantise_weight(self._nodes[name].params["weight"], scale.weight)
+                known = self._rounded[name] = (scale.weight, paddle.to_tensor(weight.astype(np.float32)))
+            self.params[name] = {"weight": known[1]}
 
-    def before(self, node: Node, inputs: list[paddle.Tensor]) -> list[paddle.Tensor] | None:
-        """Quantise what a quantised convolution reads: a hook for `compress.graph.run.run`."""
+    def compute(self, node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Tensors:
+        """Compute one node: for `compress.graph.run.run`, with `self.params`."""
         scale = self.scales.get(node.name)
-        return [fake_quant(inputs[0], scale.input)] if scale else None
+        if scale is None:
+            return compute_node(node, inputs, params)
+        step = step_of(scale.input)
+        x = inputs[0] if node.inputs[0] in self._whole else to_int8(inputs[0], step)
+        places = {key: node.attrs[key] for key in ("stride", "padding", "dilation", "groups")}
+        factor, relu = step_of(scale.weight) * step, bool(node.attrs.get("relu"))
+        written = self._whole.get(node.outputs[0])
+        return [int8_convolution(x, params["weight"], node.params.get("bias"), factor, places, relu, written)]
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the first output of the graph for `images`."""
         with paddle.no_grad():
-            results = run(self.graph, images, params=self.params, before=self.before)
+            results = run(self.graph, images, params=self.params, compute=self.compute)
         return results[self.graph.outputs[0]].numpy()

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
+from compress.quant.arithmetic import fake_quant, round_away
 from compress.quant.observe import observe
 from compress.quant.scales import ConvScale, quantise_weight, weight_ranges, without
 from compress.quant.sensitivity import sensitivity
-from compress.quant.simulate import Simulation, fake_quant, find_scales
+from compress.quant.simulate import Simulation, find_scales
 from tinypose.errors import UserError
 
 
@@ -51,9 +52,10 @@ def test_fake_quant_is_the_nearest_step_within_the_range(limit, values):
     assert np.all(np.abs(y - x)[inside] <= step * 0.5001)
 
 
-def test_ties_round_away_from_zero():
-    x = paddle.to_tensor(np.array([0.5, 1.5, -0.5, -2.5], np.float32))
-    assert fake_quant(x, 127.0).numpy().tolist() == [1, 2, -1, -3]
+def test_ties_round_away_from_zero_and_nothing_else_does():
+    below = np.nextafter(np.float32(0.5), np.float32(0))
+    x = paddle.to_tensor(np.array([0.5, 1.5, -0.5, -2.5, below, -below, 126.5, 200, -200], np.float32))
+    assert round_away(x).numpy().tolist() == [1, 2, -1, -3, 0, 0, 127, 127, -127]
 
 
 def test_a_quantised_convolution_equals_whole_number_arithmetic():

@@ -123,7 +123,7 @@ def exported(tmp_path_factory) -> Exported:
     import paddle
 
     from compress.graph.rewrite import rewrite
-    from compress.graph.run import run
+    from compress.graph.run import compute_node, run
     from compress.graph.trace import trace
     from compress.quant.package import write_package
     from compress.quant.scales import weight_ranges
@@ -153,7 +153,12 @@ def exported(tmp_path_factory) -> Exported:
     graph = rewrite(trace(net, (1, 3, 96, 64)))
 
     largest: dict[str, float] = {}
-    run(graph, noise, before=lambda node, inputs: largest.update({node.name: float(inputs[0].abs().max())}))
+
+    def note(node, inputs, params):
+        largest[node.name] = float(inputs[0].abs().max())
+        return compute_node(node, inputs, params)
+
+    run(graph, noise, compute=note)
     stem = next(graph.convolutions()).name
     scales = {n.name: ConvScale(largest[n.name], weight_ranges(n)) for n in graph.convolutions()}
     scales.pop(stem)

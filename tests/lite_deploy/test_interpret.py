@@ -41,14 +41,10 @@ def test_fp16_is_off_by_its_rounding(every_kind, pictures, tmp_path):
     assert 1e-5 < np.abs(found - expected).max() / np.abs(expected).max() < 1e-2
 
 
-def test_int8_is_the_fake_quantised_graph_but_for_ties(int8_graph, int8_scales, pictures, tmp_path):
-    found = interpreter(build(int8_graph, tmp_path, "int8", int8_scales))(pictures)
-
-    expected = Simulation(int8_graph, int8_scales)(pictures)
-    # A number within float rounding of a tie may fall to either side: one step of one input, rarely.
-    differences = np.abs(found - expected) / np.abs(expected).max()
-    assert differences.max() <= 0.02
-    assert np.mean(differences > 1e-5) <= 0.02
+def test_the_int8_file_computes_what_was_measured_bit_for_bit(int8_graph, int8_scales, pictures, tmp_path):
+    model = build(int8_graph, tmp_path, "int8", int8_scales)
+    assert {op.kernel for op in model.operators if op.precision == "int8"} >= {"int8_out", "fp32_out"}
+    assert np.array_equal(interpreter(model)(pictures), Simulation(int8_graph, int8_scales)(pictures))
 
 
 def convolution(weight: np.ndarray, bias: np.ndarray, limits: dict, kernel: str, relu: bool) -> LiteModel:

@@ -1,0 +1,76 @@
+"""What the ARM kernels of an INT8 network compute, number by number (Paddle-Lite 2.13, lite/backends/arm/math).
+
+Whole numbers travel as float32 or float64 here, which hold them exactly; so the results are those of the
+device to the last bit, not merely about the same.
+"""
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from compress.quant.scales import LEVELS
+
+
+def round_away(x: paddle.Tensor) -> paddle.Tensor:
+    """Round to whole numbers, ties away from zero (`fcvtas`), and keep them within -127 .. 127."""
+    whole = paddle.trunc(x)
+    # The remainder is exact; adding 0.5 first would round 0.49999997 up.
+    return (whole + paddle.trunc(2 * (x - whole))).clip(-LEVELS, LEVELS)
+
+
+def fake_quant(x: paddle.Tensor, limit: float | paddle.Tensor) -> paddle.Tensor:
+    """Return `x` rounded to 127 steps on either side of zero and clipped at `limit` (broadcast)."""
+    return round_away(x * (LEVELS / limit)) * (limit / LEVELS)
+
+
+def to_int8(x: paddle.Tensor, step: np.float32) -> paddle.Tensor:
+    """Return float32 `x` in units of `step`, as whole numbers -127 .. 127 (type_trans.cc).
+
+    The kernel multiplies by the reciprocal, which FP32 rounds once more than a division.
+    """
+    return round_away(x * float(np.float32(1) / step))
+
+
+def int8_convolution(
+    x: paddle.Tensor,
+    weight: paddle.Tensor,
+    bias: np.ndarray | None,
+    factor: np.ndarray,
+    places: dict,
+    relu: bool,
+    step: np.float32 | None = None,
+) -> paddle.Tensor:
+    """Convolve whole numbers, and return float32, or whole numbers again.
+
+    The products are summed without loss in 32 bits; the sum is multiplied by `factor` and the bias added in
+    one fused operation (`fmla`), which rounds once (gemm_prepacked_int8.cc).
+
+    Args:
+        x: whole numbers -127 .. 127, float [N, I, H, W].
+        weight: whole numbers -127 .. 127, float [O, I / groups, h, w].
+        bias: float32 [O], or none.
+        factor: float32 [O]: the step of the weights of each output channel times that of `x`.
+        places: stride, padding, dilation and groups, as `paddle.nn.functional.conv2d` takes them.
+        relu: whether a ReLU follows.
+        step: of the result, if it is to be in whole numbers of it; factor and bias are divided by it
+            beforehand. None: the result is float32.
+
+    Returns:
+        float32 [N, O, H', W'].
+    """
+    if step is not None:
+        factor = factor / step
+        bias = None if bias is None else bias / step
+    # Sums below 2^24 are exact in float32, in any order.
+    exact = "float32" if np.prod(weight.shape[1:]) * LEVELS**2 < 2**24 else "float64"
+    sums = F.conv2d(x.astype(exact), weight.astype(exact), **places)
+    scaled = sums.astype("float64") * _by_channel(factor)  # exact: 31 bits times 24
+    if bias is not None:
+        scaled = scaled + _by_channel(bias)
+    result = scaled.astype("float32")
+    result = F.relu(result) if relu else result
+    return result if step is None else round_away(result)
+
+
+def _by_channel(values: np.ndarray) -> paddle.Tensor:
+    return paddle.to_tensor(values.astype(np.float64).reshape(1, -1, 1, 1))
