@@ -10,7 +10,19 @@ from tinypose.skeleton import Skeleton
 LINE = 0.012  # width of a limb, in sizes of the person
 SHIFT = 4  # OpenCV takes sub-pixel coordinates as integers with this many fractional bits
 FARTHEST = 30_000  # pixels; beyond it OpenCV's fixed-point coordinates overflow
+FAINT = 0.05  # joints that score less are the heatmap's noise, and not drawn
 WHITE = (255, 255, 255)
+# Of boxes and ids: bright, so that black letters can be read on them.
+PALETTE = (
+    (255, 225, 0),
+    (255, 80, 180),
+    (70, 230, 90),
+    (180, 130, 255),
+    (0, 225, 225),
+    (255, 130, 90),
+    (200, 255, 140),
+    (235, 200, 255),
+)
 
 
 def draw_people(
@@ -19,12 +31,13 @@ def draw_people(
     skeleton: Skeleton,
     threshold: float = 0.2,
     boxes: np.ndarray | None = None,
+    colors: Sequence[tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
     """Draw people on a copy of a picture.
 
     A limb shows where both its joints score at least `threshold`. Joints that do are discs, those that
-    score less are circles, and those with a score of 0 or less, or that are not finite, are left out.
-    The lines' width follows the size of each person: its box, or else the extent of its joints.
+    score less are circles, under the limbs; those that score less than 0.05, or are not finite, are left
+    out. The lines' width follows the size of each person: its box, or else the extent of its joints.
 
     Args:
         image: uint8 RGB [H, W, 3].
@@ -32,6 +45,7 @@ def draw_people(
         skeleton: names the joints, the limbs and their colours.
         threshold: what a joint must score to count as found.
         boxes: [N, 4]: x, y, width, height in pixels; drawn too.
+        colors: RGB of each box; none: white.
 
     Returns:
         uint8 RGB [H, W, 3].
@@ -50,8 +64,37 @@ def draw_people(
     result = image.copy()
     for number, joints in enumerate(keypoints):
         box = None if boxes is None else np.asarray(boxes[number], np.float64)
-        _draw_person(result, joints, skeleton, threshold, box)
+        _draw_person(result, joints, skeleton, threshold, box, WHITE if colors is None else colors[number])
     return result
+
+
+def label(
+    image: np.ndarray,
+    text: str,
+    corner: tuple[float, float],
+    scale: float,
+    color: tuple[int, int, int] = WHITE,
+    ground: tuple[int, int, int] = (0, 0, 0),
+) -> None:
+    """Write text on a filled box into a picture, in place, its lower left at `corner`, kept inside.
+
+    Args:
+        image: uint8 RGB [H, W, 3].
+        text: ASCII.
+        corner: x and y in pixels.
+        scale: size of the letters; 1 is 22 pixels high.
+        color: RGB of the letters.
+        ground: RGB behind them.
+    """
+    scale = min(max(scale, 0.35), max(image.shape) / 300)
+    thickness = max(1, round(scale * 1.5))
+    (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    gap = 1 + thickness
+    x = round(min(max(corner[0], 0), max(image.shape[1] - width - 2 * gap, 0)))
+    y = round(min(max(corner[1], height + 2 * gap), image.shape[0]))
+    cv2.rectangle(image, (x, y - height - 2 * gap), (x + width + 2 * gap, y - 1), ground, -1)
+    place = (x + gap, y - 1 - gap)
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, color, thickness, cv2.LINE_AA)
 
 
 def contact_sheet(
@@ -88,10 +131,15 @@ def contact_sheet(
 
 
 def _draw_person(
-    image: np.ndarray, joints: np.ndarray, skeleton: Skeleton, threshold: float, box: np.ndarray | None
+    image: np.ndarray,
+    joints: np.ndarray,
+    skeleton: Skeleton,
+    threshold: float,
+    box: np.ndarray | None,
+    box_color: tuple[int, int, int],
 ) -> None:
-    """Draw one person, in place: the box, limbs over it and joints over both."""
-    there = np.isfinite(joints).all(axis=1) & (joints[:, 2] > 0)
+    """Draw one person, in place: the box, over it the circles of uncertain joints, then limbs and discs."""
+    there = np.isfinite(joints).all(axis=1) & (joints[:, 2] >= FAINT)
     found = there & (joints[:, 2] >= threshold)
     if box is not None and np.isfinite(box).all():
         size = float(max(box[2:]))
@@ -101,16 +149,19 @@ def _draw_person(
         return
     width = max(1, round(min(size, 4 * max(image.shape)) * LINE))
     if box is not None and np.isfinite(box).all():
-        cv2.rectangle(image, _fixed(box[:2]), _fixed(box[:2] + box[2:]), WHITE, 1, cv2.LINE_AA, SHIFT)
-    colors = {}
+        thin = max(1, width // 2)
+        cv2.rectangle(image, _fixed(box[:2]), _fixed(box[:2] + box[2:]), box_color, thin, cv2.LINE_AA, SHIFT)
+    colors = {index: limb.color for limb, pair in zip(skeleton.limbs, skeleton.limb_indices, strict=True)
+              for index in pair}  # fmt: skip
+    radius = round((width + 1) * (1 << SHIFT))
+    for index in np.flatnonzero(there & ~found).tolist():
+        color = colors.get(index, WHITE)
+        cv2.circle(image, _fixed(joints[index]), radius, color, max(1, width // 2), cv2.LINE_AA, SHIFT)
     for (i, j), limb in zip(skeleton.limb_indices, skeleton.limbs, strict=True):
-        colors[i] = colors[j] = limb.color
         if found[i] and found[j]:
             cv2.line(image, _fixed(joints[i]), _fixed(joints[j]), limb.color, width, cv2.LINE_AA, SHIFT)
-    for index in np.flatnonzero(there):
-        color, radius = colors.get(int(index), WHITE), round((width + 1) * (1 << SHIFT))
-        thickness = -1 if found[index] else max(1, width // 2)
-        cv2.circle(image, _fixed(joints[index]), radius, color, thickness, cv2.LINE_AA, SHIFT)
+    for index in np.flatnonzero(found).tolist():
+        cv2.circle(image, _fixed(joints[index]), radius, colors.get(index, WHITE), -1, cv2.LINE_AA, SHIFT)
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tinypose.drawing import contact_sheet, draw_people
+from tinypose.drawing import contact_sheet, draw_people, label
 from tinypose.skeleton import Limb, Skeleton, load_skeleton
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -74,13 +74,23 @@ def test_an_uncertain_joint_is_hollow_and_its_limb_is_missing():
     assert ((ring == BLUE).all(-1)).sum() > 8
 
 
+def test_an_uncertain_joint_does_not_cover_a_certain_one():
+    joints = people((50, 60, 0.9), (150, 60, 0.9), (150, 60, 0.1))
+    box = np.array([[0, 0, 400, 240]])
+    with_ring = draw_people(canvas(), joints, STICK, boxes=box)
+    joints[0, 2, 2] = 0
+    np.testing.assert_array_equal(
+        with_ring[60, 140:150], draw_people(canvas(), joints, STICK, boxes=box)[60, 140:150]
+    )
+
+
 def test_a_joint_at_the_threshold_is_certain():
     drawn = draw_people(canvas(), people((50, 60, 0.5), (150, 60, 0.5), (0, 0, 0)), STICK, threshold=0.5)
     assert near(drawn[60, 100], RED)
 
 
 @pytest.mark.parametrize(
-    "bad", [(50, 60, 0), (50, 60, -1), (np.nan, 60, 1), (50, np.inf, 1), (50, 60, np.nan)]
+    "bad", [(50, 60, 0), (50, 60, 0.04), (50, 60, -1), (np.nan, 60, 1), (50, np.inf, 1), (50, 60, np.nan)]
 )
 def test_a_joint_that_is_not_there_is_not_drawn(bad):
     drawn = draw_people(canvas(), people((0, 0, 0), (0, 0, 0), bad), STICK)
@@ -92,6 +102,27 @@ def test_the_box_is_drawn_around_the_person():
     for row, column in ((20, 80), (80, 80), (50, 30), (50, 130)):
         assert near(drawn[row, column], (255, 255, 255))
     assert tuple(drawn[50, 80]) == (40, 40, 40)
+
+
+def test_boxes_have_their_colours():
+    boxes = np.array([[10, 20, 50, 60], [100, 20, 50, 60]])
+    drawn = draw_people(canvas(), np.zeros((2, 3, 3)), STICK, boxes=boxes, colors=[RED, BLUE])
+    assert near(drawn[50, 10], RED) and near(drawn[50, 100], BLUE)
+
+
+@pytest.mark.parametrize("corner", [(30, 60), (-50, -50), (500, 500)])
+def test_a_label_stays_in_the_picture(corner):
+    image = canvas()
+    label(image, "17", corner, 0.8, color=RED, ground=BLUE)
+    rows, columns = np.nonzero((image != 40).any(axis=2))
+    assert 17 < np.ptp(rows) < 35 and 25 < np.ptp(columns) < 50
+    assert near(image[rows.min(), columns.min()], BLUE) and (image[..., 0] > 200).sum() > 30
+    if corner == (30, 60):
+        assert (rows.max(), columns.min()) == (59, 30)
+
+
+def test_a_label_in_a_tiny_picture():
+    label(np.zeros((1, 1, 3), np.uint8), "17", (0, 0), 5)
 
 
 def test_the_picture_given_stays_as_it_was_and_nobody_changes_nothing():

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 
-from tinypose.drawing import draw_people
+from tinypose.drawing import PALETTE, draw_people, label
 from tinypose.skeleton import Skeleton
 
 NOBODY = -1  # the id of someone who is not followed over time
@@ -45,7 +44,7 @@ class People:
         return replace(self, **{name: getattr(self, name)[which] for name in ARRAYS})
 
     def draw(self, image: np.ndarray, joint_score: float = JOINT_SCORE) -> np.ndarray:
-        """Draw boxes, skeletons and ids on a copy of the picture.
+        """Draw boxes, skeletons and ids on a copy of the picture; each id has its colour.
 
         Args:
             image: uint8 RGB [H, W, 3].
@@ -54,10 +53,13 @@ class People:
         Returns:
             uint8 RGB [H, W, 3].
         """
-        result = draw_people(image, self.keypoints, self.skeleton, joint_score, self.boxes)
-        for box, number in zip(self.boxes, self.ids, strict=True):
+        numbers = [i if number == NOBODY else int(number) for i, number in enumerate(self.ids)]
+        colors = [PALETTE[number % len(PALETTE)] for number in numbers]
+        result = draw_people(image, self.keypoints, self.skeleton, joint_score, self.boxes, colors)
+        for box, number, color in zip(self.boxes, self.ids, colors, strict=True):
             if number != NOBODY:
-                label(result, str(number), (float(box[0]), float(box[1])), float(max(box[2:])) / 400)
+                scale = float(max(box[2:])) / 400
+                label(result, str(number), (float(box[0]), float(box[1])), scale, (0, 0, 0), color)
         return result
 
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
@@ -90,21 +92,3 @@ def no_people(skeleton: Skeleton) -> People:
     joints = np.zeros((0, len(skeleton.joints), 3), np.float32)
     empty = np.zeros(0, np.float32)
     return People(np.zeros((0, 4), np.float32), joints, empty, empty, np.zeros(0, np.int64), skeleton)
-
-
-def label(image: np.ndarray, text: str, corner: tuple[float, float], scale: float) -> None:
-    """Write white text on black into a picture, in place, its lower left at `corner`, kept inside.
-
-    Args:
-        image: uint8 RGB [H, W, 3].
-        text: ASCII.
-        corner: x and y in pixels.
-        scale: size of the letters; 1 is 22 pixels high.
-    """
-    scale = min(max(scale, 0.35), max(image.shape) / 300)
-    thickness = max(1, round(scale * 1.5))
-    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-    x = round(min(max(corner[0], 0), max(image.shape[1] - width, 0)))
-    y = round(min(max(corner[1] - base, height), max(image.shape[0] - base, height)))
-    cv2.rectangle(image, (x, y - height - 1), (x + width, y + base), (0, 0, 0), -1)
-    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255,) * 3, thickness, cv2.LINE_AA)

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tinypose.drawing import label
 from tinypose.errors import UserError
 from tinypose.files import write_whole
 from tinypose.images import read_image
 from tinypose.inference.background import ahead, behind
 from tinypose.inference.estimator import PoseEstimator
 from tinypose.inference.follow import FollowSettings, PeopleInVideo
-from tinypose.inference.people import People, label
+from tinypose.inference.people import People
 from tinypose.inference.record import SeenLog, json_list
 from tinypose.inference.sources import Source
 from tinypose.inference.video import Frame, Video, VideoWriter, read_camera
