@@ -13,6 +13,7 @@ _GONE = (
 )
 _STATES = "device|offline|unauthorized|authorizing|recovery|bootloader|sideload|no permissions.*"
 _ALLOW = "unlock its screen and allow USB debugging from this computer"
+_AGAIN = "plug it in again and check `adb devices`"
 _ADVICE = {
     "unauthorized": _ALLOW,
     "authorizing": _ALLOW,
@@ -54,6 +55,7 @@ class Adb(Device):
         """See `Device`."""
         done = self._call(["push", str(local.resolve()), remote], timeout)
         if done.code != 0:
+            self._still_there()
             raise UserError(f"{self.name}: cannot write {remote}: {last_line(done.err + done.out)}")
         if local.stat().st_mode & 0o100:
             self.run(["chmod", "700", remote])
@@ -62,12 +64,19 @@ class Adb(Device):
         """See `Device`."""
         done = self._call(["pull", remote, str(local.resolve())], timeout)
         if done.code != 0:
+            self._still_there()
             raise UserError(f"{self.name}: cannot read {remote}: {last_line(done.err + done.out)}")
+
+    def _still_there(self) -> None:
+        """Raise DeviceLost if it is not: adb has many words for a copy that was cut off."""
+        done = call(["adb", "-s", self._serial, "get-state"], SHORT)
+        if done.out.strip() != "device":
+            raise DeviceLost(f"{self.name}: went away during a copy; {_AGAIN}")
 
     def _call(self, words: list[str], timeout: float) -> Done:
         done = call(["adb", "-s", self._serial, *words], timeout)
         if done.code != 0 and re.search(_GONE, done.err):
-            raise DeviceLost(f"{self.name}: {last_line(done.err)}; plug it in again and check `adb devices`")
+            raise DeviceLost(f"{self.name}: {last_line(done.err)}; {_AGAIN}")
         return done
 
 

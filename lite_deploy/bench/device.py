@@ -25,8 +25,8 @@ class DeviceLost(UserError):
     """The device went away: a cable, a network, a reboot. What was measured so far is kept."""
 
 
-class TimedOut(Exception):
-    """A command on the device took longer than it was given."""
+class TimedOut(DeviceLost):
+    """The device, or the command on it, gave no answer in time; it may still be at work."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,11 @@ class Device(ABC):
         if done.code != 0:
             raise UserError(f"{self.name}: cannot remove {folder}: {last_line(done.err)}")
 
+    def leftovers(self) -> list[str]:
+        """Return the folders of this user's that runs left there: broken off, or still under way."""
+        each = f'for d in {shlex.quote(self.temporary)}/{PREFIX}*; do test -O "$d" && echo "$d"; done; true'
+        return self.shell(each).out.splitlines()
+
     def checksum(self, path: str) -> str:
         """Return the SHA-256 of a file on the device; empty if there is none or it cannot tell."""
         # Not as an argument: sha256sum escapes odd names in what it prints.
@@ -154,7 +159,7 @@ def call(command: list[str], timeout: float, stdin=subprocess.DEVNULL, stdout=su
     try:
         done = subprocess.run(command, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=timeout)
     except subprocess.TimeoutExpired:
-        raise TimedOut(f"no answer within {timeout:.0f} s") from None
+        raise TimedOut(f"{command[0]}: no answer within {timeout:g} s") from None
     out = (done.stdout or b"").decode("utf-8", "replace")
     return Done(done.returncode, out.replace("\r\n", "\n"), done.stderr.decode("utf-8", "replace"))
 

@@ -114,7 +114,7 @@ def bench(job: Job, cases: Sequence[Case]) -> None:
         raise
     finally:
         append(job.results.path, lines.EndLine(reason=reason))
-        with suppress(DeviceLost, TimedOut):
+        with suppress(DeviceLost):
             _stop_leftover(job)
             job.device.remove(job.there)
 

@@ -4,17 +4,7 @@ import shlex
 import tempfile
 from pathlib import Path
 
-from lite_deploy.bench.device import (
-    LONG,
-    SHORT,
-    Device,
-    DeviceLost,
-    Done,
-    TimedOut,
-    call,
-    last_line,
-    need,
-)
+from lite_deploy.bench.device import LONG, SHORT, Device, DeviceLost, Done, call, last_line, need
 from tinypose.errors import UserError
 
 
@@ -61,7 +51,7 @@ class Ssh(Device):
         self._ssh += ["-i", str(key.resolve()), "-o", "IdentitiesOnly=yes"] if key else []
         try:
             self.shell("true")
-        except (DeviceLost, TimedOut) as error:
+        except DeviceLost as error:
             self.close()
             raise UserError(f"{error}; {_advice(str(error))}") from None
 

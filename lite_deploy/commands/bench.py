@@ -57,6 +57,8 @@ def bench(
     Each model's output is compared with the expected one first. Then the cases are measured in rounds, in
     another order each time, until each median is known well enough. Results are on disk as soon as they are
     there: --resume goes on after a lost cable, Ctrl-C or a killed process.
+
+    Exit code 1 if a case could not be measured: its output was wrong, or it crashed.
     """
     from lite_deploy.bench.devices import open_device
     from lite_deploy.bench.machine import inspect
@@ -75,6 +77,8 @@ def bench(
         artifact.model(name)
     counts = _counts(threads)
     scene = _scene(image, box)
+    if resume and (out is None or overwrite):
+        raise UserError("--resume: expected the file to go on with, --out FILE, and no --overwrite")
     if max_rounds < rounds:
         raise UserError(f"--max-rounds {max_rounds}: expected {rounds} (--rounds) or more")
     if runner is None and device != "local":
@@ -93,8 +97,10 @@ def bench(
         cool_seconds=cool_seconds,
     )
     opened = open_device(device, key, known_hosts)
-    # A polite kill is to end as Ctrl-C does: with the device left clean.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A polite kill, or a terminal that is closed, is to end as Ctrl-C does: with the device left clean.
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, signal.default_int_handler)
     name = re.sub("[^A-Za-z0-9.]+", "-", opened.name)
     path = out or Path(f"bench-{name}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
     try:
@@ -118,6 +124,11 @@ def bench(
         raise UserError(f"{path}: nothing was measured: {results.failures[-1].message}")
     show_results(results)
     console.print(f"{path}: for a page to show, run: lite-deploy report {path}", markup=False)
+    measured = {visit.key for visit in results.visits}
+    if missed := [case.key for case in planned if case.key not in measured]:
+        named = "; ".join(f"{model}, {count} threads, {place}" for model, count, place in missed)
+        err.print(f"not measured, for the reasons above: {named}", style="red", markup=False)
+        raise typer.Exit(1)
 
 
 def _counts(text: str) -> list[int]:

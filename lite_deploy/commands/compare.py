@@ -22,9 +22,15 @@ def compare(
     from lite_deploy.bench.analysis import compare as test
     from lite_deploy.bench.results import read_results
     from tinypose.console import err, out, table
+    from tinypose.errors import UserError
 
     limit = _share(max_slowdown)
     before, after = read_results(old), read_results(new)
+    if not before.visits:
+        raise UserError(f"{old}: nothing was measured, so there is nothing to compare with")
+    for each in (before, after):
+        if not each.complete:
+            err.print(f"{each.path}: broken off before its end", style="yellow", markup=False)
     if before.run.machine.get("model") != after.run.machine.get("model"):
         err.print(f"different machines: {before.name} and {after.name}", style="yellow", markup=False)
     rows, named = [], {}
@@ -38,7 +44,7 @@ def compare(
             numbers = [f"{result.ratio - 1:+.1%}", interval, f"{result.p_value:.3f}"]
         rows.append((name, *numbers, each.verdict))
     columns = ("case", "slower by", "95 %", "p", "verdict")
-    out.print(table(f"{len(rows)} cases, allowed: {limit:.1%} slower", columns, rows))
+    out.print(table(f"{len(rows)} cases, allowed: {100 * limit:g} % slower", columns, rows))
     advice = {
         "undecided": "more rounds (--rounds, --max-rounds) would tell",
         "disturbed": "other programs kept the processor busy; measure again on a quiet device",

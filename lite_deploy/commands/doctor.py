@@ -17,12 +17,14 @@ def doctor(
     runner: RunnerOption = None,
     key: KeyOption = None,
     known_hosts: KnownHostsOption = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Remove what broken-off runs left there; not during a run.")
+    ] = False,
 ) -> None:
     """Print what a device is: processor, clocks, instructions, heat, memory; and what can run on it.
 
     Nothing is copied to it. Exit code 1 if a folder is given and none of its models can run.
     """
-    from lite_deploy.bench.device import PREFIX
     from lite_deploy.bench.devices import open_device
     from lite_deploy.bench.machine import inspect
     from lite_deploy.bench.plan import fits
@@ -34,12 +36,15 @@ def doctor(
     opened = open_device(device, key, known_hosts)
     try:
         machine = inspect(opened)
-        leftover = opened.shell(f"ls -d {opened.temporary}/{PREFIX}* 2>/dev/null; true").out.split()
+        leftovers = opened.leftovers()
+        for name in leftovers if clean else ():
+            opened.remove(name)
     finally:
         opened.close()
     show_machine(opened.name, machine)
-    for name in leftover:
-        out.print(f"left by a run that was broken off, or is under way: {name}", style="yellow", markup=False)
+    for name in leftovers:
+        said = "removed" if clean else "under way, or left by a run that was broken off (then use --clean)"
+        out.print(f"{said}: {name}", style="yellow", markup=False)
     if artifact is not None and folder is not None:
         kind = "python" if runner == "python" or (runner is None and device == "local") else "cpp"
         found = fits(artifact, folder, machine, kind)

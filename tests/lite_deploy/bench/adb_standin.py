@@ -2,7 +2,8 @@
 """A stand-in for adb: plays phones from the folder $ADB_STANDIN. Not Android, and not adb.
 
 The folder holds `phones.json`: for each serial its state, its free bytes and, optionally, `unplug_after`: how
-many times the runner may start before the cable is lost in the middle (it goes on, and nobody hears of it).
+many times the runner may start before the cable is lost in the middle (it goes on, and nobody hears of it),
+or `unplug_at`: the name of the file in the middle of whose copying the cable is lost.
 Each phone's files lie under SERIAL/: paths like /data/local/tmp, /proc/cpuinfo and /sys lead there if SERIAL/
 has them, else to this machine's. Programs in SERIAL/bin come first. Commands really run, on this machine.
 What it prints is what adb prints.
@@ -44,6 +45,15 @@ def main(words: list[str]) -> int:
             return fail("error: closed")
     if verb == "shell":
         return shell(files, " ".join(rest))
+    if verb == "get-state":
+        print("device")
+        return 0
+    if verb == "push" and Path(rest[1]).name == phone.get("unplug_at"):
+        content = Path(rest[0]).read_bytes()
+        on_phone(files, rest[1]).write_bytes(content[: len(content) // 2])
+        del phones[serial]
+        (ROOT / "phones.json").write_text(json.dumps(phones))
+        return fail("adb: error: failed to read copy response: EOF")
     if verb == "push":
         return push(files, phone["free_bytes"], Path(rest[0]), rest[1])
     if verb == "pull":

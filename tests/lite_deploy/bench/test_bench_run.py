@@ -165,7 +165,7 @@ def test_resume_after_a_kill(exported, device_folder, sshd, tmp_path):
     assert not there.exists()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted(exported, device_folder, tmp_path, how):
     out = tmp_path / "results.jsonl"
     options = ["--runner", device_folder, "--rounds", "99", "--max-rounds", "99"]
