@@ -140,7 +140,6 @@ def write_models(
 ) -> list[ModelRecord]:
     """Write the network in every form that was asked for; show a progress bar."""
     write_program(graph, folder, fuse_shuffles=fuse)
-    programs = {False: folder}
     write_onnx(graph, folder / "model.onnx")
     records = [
         _record(folder, "paddle_fp32", "paddle-inference", "any", "fp32", "model.pdmodel", "model.pdiparams"),
@@ -149,16 +148,15 @@ def write_models(
     if scales:
         write_onnx(graph, folder / "model_int8.onnx", scales)
         records.append(_record(folder, "onnx_int8", "onnxruntime", "any", "int8", "model_int8.onnx"))
-        programs[True] = folder / "int8"  # on the way only: the `.nb` is what is kept
-        write_program(graph, programs[True], scales, fuse_shuffles=fuse)
     for name in track(names, "exporting"):
         target, precision = MODELS[name]
-        program = programs[precision == "int8"]
+        program = folder / "program"  # on the way only: the `.nb` is what is kept
+        copy_pixels = fuse and precision != "fp16"
+        write_program(graph, program, scales if precision == "int8" else None, "model", fuse, copy_pixels)
         out = folder / f"{name}.nb"
         optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
+        shutil.rmtree(program)
         records.append(_record(folder, name, "paddle-lite", target, precision, out.name))
-    if scales:
-        shutil.rmtree(programs[True])
     return records
 
 

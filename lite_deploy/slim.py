@@ -1,19 +1,23 @@
 """Make an optimised Paddle-Lite model smaller and shorter, without touching a number.
 
 Paddle-Lite's optimiser converts a tensor to INT8 once for every convolution that reads it, names buffers at
-length, and shares them on ARM only. The steps here rewrite the list of instructions, each safe by itself:
+length, and shares them on ARM only. In FP16 it leaves splits in FP32, with conversions around them. The steps
+here rewrite the list of instructions, each safe by itself:
 
-    slim = reuse_memory(merge_casts(single_assignment(model)))
+    slim = reuse_memory(merge_casts(half_splits(single_assignment(model))))
 """
 
+import itertools
 from dataclasses import replace
 
-from lite_deploy.nb import KERNEL, LiteModel, Operator
+from lite_deploy.nb import KERNEL, Attr, LiteModel, Operator
+
+HALF_SPLIT = "split/def/1/5/1"  # alias, host, FP16, NCHW
 
 
 def slim(model: LiteModel) -> LiteModel:
     """Return the same program in fewer instructions, buffers and bytes."""
-    return reuse_memory(merge_casts(single_assignment(model)))
+    return reuse_memory(merge_casts(half_splits(single_assignment(model))))
 
 
 def single_assignment(model: LiteModel) -> LiteModel:
@@ -62,6 +66,59 @@ def merge_casts(model: LiteModel) -> LiteModel:
     return replace(model, operators=operators, variables=[v for v in model.variables if v.name not in same])
 
 
+def half_splits(model: LiteModel) -> LiteModel:
+    """Split in FP16 where the rest is FP16, and convert only what is still of the wrong type.
+
+    Paddle-Lite's runtime has that kernel wherever it has FP16 (`split,kHost,kFP16,kNCHW,def` in the list of
+    kernels of 2.13rc0), but its optimiser does not know it on x86: it splits in FP32, converts each piece,
+    and lets concatenations mix both types, which the runtime then converts piece by piece once more.
+
+    Args:
+        model: with a name for each result (`single_assignment`); any but an FP16 one is returned as it is.
+    """
+    if model.precision() != "fp16":
+        return model
+    fixed = _fixed(model)
+    variables = {each.name: each for each in model.variables}
+    types: dict[str, str] = {}  # of each tensor that is computed
+    same: dict[str, str] = {}  # a conversion's result -> what it converted
+    made: dict[tuple[str, str], str] = {}  # (tensor, type) -> its conversion
+    operators: list[Operator] = []
+
+    def converted(name: str, wanted: str | None) -> str:
+        if wanted is None or types.get(name, wanted) == wanted:
+            return name
+        if (name, wanted) not in made:
+            result = made[name, wanted] = f"{name}/{wanted}"
+            variables[result] = replace(variables[name], name=result)
+            kernel = {KERNEL: Attr("s", f"calib/{types[name]}_to_{wanted}/4/5/1")}
+            operators.append(Operator("calib", {"Input": [name]}, {"Out": [result]}, kernel))
+            types[result] = wanted
+        return made[name, wanted]
+
+    for op in model.operators:
+        inputs = {slot: [same.get(name, name) for name in names] for slot, names in op.inputs.items()}
+        found = {types[name] for names in inputs.values() for name in names if name in types}
+        if op.type == "calib" and op.outputs["Out"][0] not in fixed:
+            same[op.outputs["Out"][0]] = inputs["Input"][0]
+            continue
+        if op.type == "split" and (op.target, op.precision) == ("host", "fp32"):
+            op = replace(op, attrs=op.attrs | {KERNEL: Attr("s", HALF_SPLIT)})
+        if op.type == "calib":
+            wanted, result = op.kernel.split("_to_")
+        elif op.precision == "any":  # works in the type that it is given
+            wanted = "fp16" if len(found) > 1 else None
+            result = wanted or next(iter(found), "fp32")
+        else:
+            wanted = result = op.precision
+        inputs = {slot: [converted(name, wanted) for name in names] for slot, names in inputs.items()}
+        operators.append(replace(op, inputs=inputs))
+        types |= {name: result for names in op.outputs.values() for name in names}
+    used = {name for op in operators for name in _tensors(op)}
+    kept = [each for name, each in variables.items() if name in used or name in fixed]
+    return replace(model, operators=operators, variables=kept)
+
+
 def reuse_memory(model: LiteModel) -> LiteModel:
     """Let results whose lives do not overlap share a buffer.
 
@@ -70,19 +127,20 @@ def reuse_memory(model: LiteModel) -> LiteModel:
     Args:
         model: with a name for each result (`single_assignment`).
     """
-    fixed = _fixed(model) | _in_place(model)
-    last = {name: index for index, op in enumerate(model.operators) for name in _tensors(op)}
+    owner = _owners(model)
+    fixed = _fixed(model)
+    fixed |= {owner[name] for name in fixed & set(owner)} | set(owner)
+    last: dict[str, int] = {}
+    for index, op in enumerate(model.operators):
+        last |= {owner.get(name, name): index for name in _tensors(op)}
     variables = {each.name: each for each in model.variables}
     names = {name: name for name in fixed}
+    unused = (str(number) for number in itertools.count() if str(number) not in fixed)
     free: list[str] = []
-    count = 0
     operators, used = [], {}
     for index, op in enumerate(model.operators):
         for name in (name for tensors in op.outputs.values() for name in tensors if name not in names):
-            if not free:
-                free.append(str(count))
-                count += 1
-            names[name] = free.pop()
+            names[name] = free.pop() if free else next(unused)
             used.setdefault(names[name], replace(variables[name], name=names[name]))
         operators.append(
             replace(
@@ -91,7 +149,8 @@ def reuse_memory(model: LiteModel) -> LiteModel:
                 outputs={slot: [names[name] for name in tensors] for slot, tensors in op.outputs.items()},
             )
         )
-        free += sorted({names[name] for name in _tensors(op) if name not in fixed and last[name] == index})
+        touched = {owner.get(name, name) for name in _tensors(op)} - fixed
+        free += sorted(names[name] for name in touched if last[name] == index)
     kept = [each for each in model.variables if each.name in fixed]
     return replace(model, operators=operators, variables=kept + list(used.values()))
 
@@ -105,9 +164,17 @@ def _fixed(model: LiteModel) -> set[str]:
     return names
 
 
-def _in_place(model: LiteModel) -> set[str]:
-    """Return what operators that work in place read and write: two names for one buffer."""
-    return {name for op in model.operators if op.get("inplace") for name in _tensors(op)}
+def _owners(model: LiteModel) -> dict[str, str]:
+    """Return for each result of an operator that works in place whose buffer it is a second name for.
+
+    Such a name is not given to anything else: writing to it would write to that buffer.
+    """
+    owner: dict[str, str] = {}
+    for op in model.operators:
+        if op.get("inplace"):
+            source = next(iter(op.inputs["X"]))
+            owner |= {name: owner.get(source, source) for name in op.outputs["Out"]}
+    return owner
 
 
 def _tensors(op: Operator) -> list[str]:

@@ -99,6 +99,37 @@ def int8_scales(int8_graph) -> dict[str, ConvScale]:
 
 
 @pytest.fixture
+def split_graph() -> Graph:
+    """Pieces of channels that are convolved, kept and turned about, for pictures of 32 x 24."""
+    rng = np.random.default_rng(3)
+    nodes = [
+        conv("stem", "x", "a", 3, 8, 3, rng, stride=[2, 2], relu=True),
+        Node("split", "halves", ["a"], ["b", "c"], {"sections": [4, 4]}),
+        conv("one", "c", "d", 4, 4, 1, rng),
+        Node("concat", "join", ["b", "d"], ["e"]),
+        Node("split", "quarters", ["e"], ["f", "g"], {"sections": [2, 6]}),
+        Node("concat", "turn", ["g", "f"], ["h"]),
+        conv("two", "h", "i", 8, 5, 3, rng),
+    ]
+    return finish(nodes, ["i"], (1, 3, 32, 24))
+
+
+@pytest.fixture
+def enlarging_graph() -> Graph:
+    """Tensors enlarged to twice and four times their height and width, for pictures of 32 x 48."""
+    rng = np.random.default_rng(4)
+    nodes = [
+        conv("stem", "x", "a", 3, 8, 3, rng, stride=[2, 2]),
+        Node("resize_nearest", "double", ["a"], ["b"], {"size": [32, 48]}),
+        conv("one", "b", "c", 8, 8, 3, rng),
+        conv("two", "c", "d", 8, 8, 3, rng, stride=[2, 2]),
+        Node("resize_nearest", "fourfold", ["d"], ["e"], {"size": [64, 96]}),
+        conv("three", "e", "f", 8, 4, 3, rng),
+    ]
+    return finish(nodes, ["f"], (1, 3, 32, 48))
+
+
+@pytest.fixture
 def pictures() -> np.ndarray:
     """float32 [2, 3, 32, 24]."""
     return np.random.default_rng(2).standard_normal((2, 3, 32, 24)).astype(np.float32)

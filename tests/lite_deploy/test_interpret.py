@@ -1,11 +1,14 @@
 """ARM's instructions, computed here."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.graph.run import run_numpy
+from compress.quant.scales import ConvScale
 from compress.quant.simulate import Simulation
 from lite_deploy.interpret import interpreter
 from lite_deploy.nb import KERNEL, Attr, LiteModel, Operator, Variable, read_nb
@@ -45,6 +48,23 @@ def test_the_int8_file_computes_what_was_measured_bit_for_bit(int8_graph, int8_s
     model = build(int8_graph, tmp_path, "int8", int8_scales)
     assert {op.kernel for op in model.operators if op.precision == "int8"} >= {"int8_out", "fp32_out"}
     assert np.array_equal(interpreter(model)(pictures), Simulation(int8_graph, int8_scales)(pictures))
+
+
+def test_enlarging_by_copies_moves_no_conversion_to_int8(enlarging_graph, tmp_path):
+    weights = {node.name: node.params["weight"] for node in enlarging_graph.convolutions()}
+    scales = {name: ConvScale(4.0, np.abs(each).max(axis=(1, 2, 3))) for name, each in weights.items()}
+    models = []
+    for copy_pixels in (False, True):
+        write_program(enlarging_graph, tmp_path, scales, copy_pixels=copy_pixels)
+        out = tmp_path / "out.nb"
+        optimise(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", out, "arm", "int8")
+        models.append(read_nb(out))
+    plain, copied = (Counter((op.type, op.kernel, op.precision) for op in each.operators) for each in models)
+    added = {("reshape2", "def", "any"), ("concat", "def", "any"), ("pixel_shuffle", "def", "fp32")}
+    assert set(copied - plain) == added
+    assert set(plain - copied) == {("nearest_interp_v2", "def", "fp32")}
+    x = np.random.default_rng(0).standard_normal((2, 3, 32, 48)).astype(np.float32)
+    assert np.array_equal(*(interpreter(each)(x) for each in models))
 
 
 def convolution(weight: np.ndarray, bias: np.ndarray, limits: dict, kernel: str, relu: bool) -> LiteModel:

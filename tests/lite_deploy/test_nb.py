@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lite_deploy.nb import Attr, LiteModel, Operator, Variable, read_nb, write_nb
+from compress.graph.run import run_numpy
+from lite_deploy.interpret import interpreter
+from lite_deploy.nb import KERNEL, Attr, LiteModel, Operator, Variable, read_nb, write_nb
 from lite_deploy.opt import run_optimiser
 from lite_deploy.program import write_program
 from lite_deploy.slim import merge_casts, reuse_memory, single_assignment, slim
@@ -27,15 +29,19 @@ def optimised(every_kind, tmp_path):
     return make
 
 
-def run_lite(path, x: np.ndarray) -> np.ndarray:
+def run_lite(path, *images: np.ndarray) -> list[np.ndarray]:
+    """Run a model on one image after the other."""
     from paddlelite.lite import MobileConfig, create_paddle_predictor
 
     config = MobileConfig()
     config.set_model_from_file(str(path))
     predictor = create_paddle_predictor(config)
-    predictor.get_input(0).from_numpy(x)
-    predictor.run()
-    return predictor.get_output(0).numpy().copy()
+    results = []
+    for image in images:
+        predictor.get_input(0).from_numpy(image)
+        predictor.run()
+        results.append(predictor.get_output(0).numpy().copy())
+    return results
 
 
 def test_reads_what_the_optimiser_wrote(optimised, every_kind):
@@ -68,8 +74,7 @@ def test_written_again_it_is_the_same_and_smaller(optimised, tmp_path):
 def test_runtime_computes_the_same_bits_from_the_smaller_file(optimised, pictures, tmp_path):
     path, smaller = optimised("x86"), tmp_path / "smaller.nb"
     write_nb(slim(read_nb(path)), smaller)
-    for picture in pictures[:, None]:
-        np.testing.assert_array_equal(run_lite(smaller, picture), run_lite(path, picture))
+    np.testing.assert_array_equal(run_lite(smaller, *pictures[:, None]), run_lite(path, *pictures[:, None]))
     assert smaller.stat().st_size < 0.5 * path.stat().st_size
 
 
@@ -133,6 +138,8 @@ def instruction(kind: str, inputs: list[str], outputs: list[str], **attrs) -> Op
 
 
 def program(*operators: Operator) -> LiteModel:
+    for op in operators:
+        op.attrs[KERNEL] = Attr("s", f"{op.type}/def/4/1/1")
     names = {
         name for op in operators for each in (op.inputs, op.outputs) for ns in each.values() for name in ns
     }
@@ -140,16 +147,53 @@ def program(*operators: Operator) -> LiteModel:
 
 
 def meaning(model: LiteModel) -> list:
-    """What is fetched, as an expression over what is fed and parameters, whatever buffers are called."""
+    """What is fetched, as an expression over what is fed and parameters, whatever buffers are called.
+
+    What works in place gives a buffer a second name, as the runtime does.
+    """
     values: dict[str, object] = {}
+    buffers: dict[str, str] = {}
     results = []
     for op in model.operators:
-        read = tuple(values.get(name, name) for names in op.inputs.values() for name in names)
+        read = tuple(values.get(buffers.get(name, name), name) for ns in op.inputs.values() for name in ns)
         for index, name in enumerate(name for names in op.outputs.values() for name in names):
-            values[name] = (op.type, op.get("scale"), read, index)
+            if op.get("inplace"):
+                buffers[name] = buffers.get(op.inputs["X"][0], op.inputs["X"][0])
+            else:
+                values[buffers.get(name, name)] = (op.type, op.get("scale"), read, index)
         if op.type == "fetch":
             results.append(read)
     return results
+
+
+@st.composite
+def programs_with_views(draw) -> LiteModel:
+    """Instructions that each write a tensor of its own; some give a tensor a second name instead."""
+    written = ["image"]
+    listing = [Operator("feed", {"X": ["feed"]}, {"Out": ["image"]}, {})]
+    for number in range(draw(st.integers(1, 25))):
+        op = instruction(
+            "add", draw(st.lists(st.sampled_from(written), min_size=1, max_size=2)), [f"{number}"]
+        )
+        if draw(st.booleans()):
+            op = instruction("reshape2", [draw(st.sampled_from(written[-3:]))], [f"{number}"])
+            op.attrs["inplace"] = Attr("b", True)
+        listing.append(op)
+        written.append(f"{number}")
+    listing.append(instruction("out", [draw(st.sampled_from(written))], ["heatmaps"]))
+    listing.append(Operator("fetch", {"X": ["heatmaps"]}, {"Out": ["fetch"]}, {}))
+    return program(*listing)
+
+
+@settings(deadline=None)
+@given(programs_with_views())
+def test_buffers_with_two_names_are_not_written_while_either_is_read(model):
+    reused = reuse_memory(model)
+    assert meaning(reused) == meaning(model)
+    views = [name for op in reused.operators if op.get("inplace") for name in op.outputs["Out"]]
+    plain = [n for op in reused.operators if not op.get("inplace") for ns in op.outputs.values() for n in ns]
+    assert len(set(views)) == len(views)
+    assert not set(views) & set(plain)
 
 
 @st.composite
@@ -206,7 +250,7 @@ def test_equal_casts_are_merged_and_others_are_not():
     assert read[0] == read[1] != read[2]
 
 
-def test_what_works_in_place_keeps_its_buffers():
+def test_a_buffer_with_two_names_is_free_when_both_are_read():
     inplace = instruction("reshape2", ["a"], ["b"])
     inplace.attrs["inplace"] = Attr("b", True)
     model = program(
@@ -214,9 +258,61 @@ def test_what_works_in_place_keeps_its_buffers():
         instruction("conv", ["image"], ["a"]),
         inplace,
         instruction("conv", ["image"], ["c"]),
-        instruction("sum", ["b", "c"], ["heatmaps"]),
+        instruction("sum", ["b", "c"], ["d"]),
+        instruction("conv", ["image"], ["e"]),
+        instruction("sum", ["d", "e"], ["heatmaps"]),
         Operator("fetch", {"X": ["heatmaps"]}, {"Out": ["fetch"]}, {}),
     )
     reused = reuse_memory(single_assignment(model))
-    first, shaped, second = (op.outputs["Out"][0] for op in reused.operators[1:4])
-    assert len({first, shaped, second}) == 3  # `a` is still alive in `b` when `c` is written
+    a, b, c, _, e = (op.outputs["Out"][0] for op in reused.operators[1:6])
+    assert len({a, b, c}) == 3  # `a` is still alive in `b` when `c` is written
+    assert e in (a, c)
+
+
+def types_of_inputs(model: LiteModel) -> list[tuple[Operator, set[str]]]:
+    """Follow the types of tensors as the runtime does: each instruction, and what it is given."""
+    types: dict[str, str] = {}
+    result = []
+    for op in model.operators:
+        found = {types[name] for names in op.inputs.values() for name in names if name in types}
+        result.append((op, found))
+        written = op.kernel.split("_to_")[1] if op.type == "calib" else op.precision
+        written = next(iter(found), "fp32") if written == "any" else written
+        types |= {name: written for names in op.outputs.values() for name in names}
+    return result
+
+
+def test_fp16_is_converted_at_its_ends_only(split_graph, pictures, tmp_path):
+    """The optimiser splits in FP32, and concatenates a piece with what a convolution wrote in FP16."""
+    write_program(split_graph, tmp_path)
+    path = tmp_path / "raw.nb"
+    run_optimiser(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", path, "arm", fp16=True)
+    raw = read_nb(path)
+    assert any(len(found) > 1 for _, found in types_of_inputs(raw))
+    model = slim(raw)
+    for op, found in types_of_inputs(model):
+        expected = {"any": found, "fp16": {"fp16"}, "fp32": {"fp32"}}[op.precision]
+        expected = {op.kernel.split("_to_")[0]} if op.type == "calib" else expected
+        assert found == expected and len(found) <= 1, op
+    kernels = [op.kernel for op in model.operators if op.type == "calib"]
+    assert kernels == ["fp32_to_fp16", "fp16_to_fp32"]
+    splits = [op for op in model.operators if op.type == "split"]
+    assert {(op.target, op.precision, op.kernel) for op in splits} == {("host", "fp16", "def")}
+    np.testing.assert_array_equal(interpreter(model)(pictures), interpreter(raw)(pictures))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="runs Paddle-Lite's x86 kernels")
+def test_the_runtime_enlarges_by_copies(enlarging_graph, tmp_path):
+    """Run after run: its reshapes share buffers, which go to other tensors afterwards."""
+    write_program(enlarging_graph, tmp_path, copy_pixels=True)
+    path = tmp_path / "x86.nb"
+    run_optimiser(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", path, "x86")
+    model = slim(read_nb(path))
+    assert [op.type for op in model.operators].count("pixel_shuffle") == 3
+    write_nb(model, path)
+    pictures = np.random.default_rng(0).standard_normal((3, 1, 3, 32, 48)).astype(np.float32)
+    found = run_lite(path, *pictures)
+    for picture, heatmaps in zip(pictures, found, strict=True):
+        expected = run_numpy(enlarging_graph, picture)[0]
+        assert np.abs(heatmaps - expected).max() <= 1e-5 * np.abs(expected).max()
+        assert np.abs(interpreter(model)(picture) - expected).max() <= 1e-5 * np.abs(expected).max()

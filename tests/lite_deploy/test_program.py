@@ -7,7 +7,9 @@ import pytest
 from paddle import inference
 from paddle.base.proto import framework_pb2 as proto
 
+from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
+from compress.graph.shapes import infer_shapes
 from compress.quant.scales import ConvScale, quantise_weight
 from compress.quant.simulate import Simulation
 from lite_deploy.nb import read_nb
@@ -38,6 +40,23 @@ def test_every_kind_computes_the_same(every_kind, pictures, tmp_path, passes, fu
     expected = run_numpy(every_kind, pictures)[0]
     difference = np.abs(infer(tmp_path, pictures, passes) - expected).max()
     assert difference <= 1e-5 * np.abs(expected).max()
+
+
+def test_enlarging_by_copies_computes_the_same(tmp_path):
+    nodes = [
+        Node("resize_nearest", "double", ["image"], ["double"], {"size": [48, 64]}),
+        Node("resize_nearest", "triple", ["image"], ["triple"], {"size": [72, 96]}),
+        Node("average_pool", "back", ["triple"], ["back"], {"size": [48, 64]}),
+        Node("add", "sum", ["double", "back"], ["sum"], {"relu": False}),
+        Node("resize_nearest", "fourfold", ["sum"], ["fourfold"], {"size": [192, 256]}),
+    ]
+    graph = Graph("image", ["fourfold"], nodes, {"image": (1, 3, 24, 32)})
+    graph.shapes = infer_shapes(graph, (1, 3, 24, 32))
+    write_program(graph, tmp_path, copy_pixels=True)
+    kinds = [op.type for op in build_program(graph, copy_pixels=True)[0].blocks[0].ops]
+    assert kinds.count("pixel_shuffle") == 3 and kinds.count("nearest_interp_v2") == 1
+    x = np.random.RandomState(0).standard_normal((2, 3, 24, 32)).astype(np.float32)
+    assert np.array_equal(infer(tmp_path, x), run_numpy(graph, x)[0])
 
 
 def test_same_graph_gives_the_same_bytes(every_kind, tmp_path):
