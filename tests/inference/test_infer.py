@@ -1,25 +1,32 @@
 """`tinypose infer` on what users have: real files, odd files, broken files."""
 
+import inspect
 import json
 import signal
 import subprocess
 import sys
+import threading
 import time
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 from typer.testing import CliRunner
 
 from tinypose import Video, VideoWriter, read_image
 from tinypose.cli import app
 from tinypose.errors import UserError
 from tinypose.inference.background import ahead, behind
+from tinypose.inference.follow import FollowSettings
 from tinypose.inference.record import SeenLog
-from tinypose.inference.run import picture_numbers, unique_names
-from tinypose.inference.sources import find_sources
+from tinypose.inference.run import Output, infer_video, picture_numbers, unique_names
+from tinypose.inference.sources import Source, find_sources
 from tinypose.skeleton import load_skeleton
 
 
@@ -89,6 +96,22 @@ def test_pictures_of_every_kind(shared, infer, tmp_path):
     assert (tmp_path / "out" / "one.png").is_file()
 
 
+def test_pycocotools_reads_the_results(shared, infer, tmp_path):
+    """And measures what there is: on coco-mini val2017, boxes that score over 0.2, no flip test."""
+    data = shared / "data" / "coco-mini"
+    infer(data / "val2017", "--box-score", "0.2", "--no-draw")
+    truth = COCO(str(data / "annotations" / "person_keypoints_val2017.json"))
+    stats = {}
+    for kind in ("keypoints", "bbox"):
+        evaluation = COCOeval(truth, truth.loadRes(str(tmp_path / "out" / "keypoints.json")), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        stats[kind] = 100 * evaluation.stats[0]
+    assert stats["keypoints"] == pytest.approx(49, abs=3)
+    assert stats["bbox"] == pytest.approx(53, abs=3)
+
+
 def test_results_are_cocos(shared, infer, tmp_path):
     data = shared / "data" / "coco-mini" / "val2017"
     pictures = sorted(data.glob("*.jpg"))[:3]
@@ -139,12 +162,12 @@ def test_networks_from_configs_and_weights(shared, tmp_path):
                "--detector-weights", weights / "picodet_s_416_coco.pdparams"]  # fmt: skip
     result = CliRunner().invoke(app, list(map(str, command)))
     assert result.exit_code == 0, result.output + str(result.exception)
-    assert "1 people" in result.output
+    assert "1 picture, 1 person" in result.output
 
 
 def test_a_video(infer, short, tmp_path):
     result = infer(short, "--text")
-    assert "40 frames, 1 different people" in result.output
+    assert "40 frames, 1 different person" in result.output
     found = results(tmp_path, "short")
     assert [each["image_id"] for each in found] == list(range(40))
     assert {each["track_id"] for each in found} == {1}
@@ -158,6 +181,58 @@ def test_a_video(infer, short, tmp_path):
         "short.mp4",
         "short.txt",
     ]
+
+
+def test_a_varying_rate_and_a_turn_that_the_file_asks_for(shared, infer, tmp_path):
+    """Stored lying on its side, with uneven times: results are upright and at those times."""
+    times = np.cumsum([0, 0.02, 0.1, 0.033, 0.2, 0.05])
+    frames = list(islice(Video(shared / "samples" / "exercise.mp4"), len(times)))
+    with av.open(str(tmp_path / "phone.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width = stream.height = frames[0].image.shape[0]
+        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 1000)
+        stream.set_display_rotation(90)
+        for frame, at in zip(frames, times, strict=True):
+            stored = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(np.rot90(frame.image, -1)), format="rgb24"
+            )
+            stored.pts, stored.time_base = round(1000 * at), Fraction(1, 1000)
+            container.mux(stream.encode(stored))
+        container.mux(stream.encode())
+    infer(tmp_path / "phone.mp4", "--smooth", "none")
+    found = results(tmp_path, "phone")
+    np.testing.assert_allclose([each["time"] for each in found], times, atol=1e-3)
+    joints = np.array([each["keypoints"] for each in found]).reshape(-1, 17, 3)
+    assert (joints[:, 0, 1] < joints[:, 5, 1]).all(), "the nose is above the shoulder"
+    drawn = [frame.time for frame in Video(tmp_path / "out" / "phone.mp4")]
+    np.testing.assert_allclose(drawn, times, atol=1e-3)
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), UserError("camera 0: stopped after 5 frames")])
+def test_a_camera_that_ends_leaves_its_results(short, estimate, tmp_path, monkeypatch, end):
+    def camera(number):
+        yield from islice(Video(short), 5)
+        raise end
+
+    monkeypatch.setattr("tinypose.inference.run.read_camera", camera)
+    monkeypatch.setattr("tinypose.inference.run.ahead", lambda items, drop: items)  # a camera drops frames
+    summary = infer_video(Source("camera", "0"), "camera0", estimate, Output(tmp_path), FollowSettings(), {})
+    assert summary.frames == 5 and summary.unreadable == ([str(end)] if isinstance(end, UserError) else [])
+    assert len(json.loads((tmp_path / "camera0.json").read_text())) == 5
+    assert len(list(Video(tmp_path / "camera0.mp4"))) == 5
+
+
+def test_one_broken_video_does_not_stop_the_others(short, infer, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.mp4").write_text("not a video")
+    (folder / "b.mp4").write_bytes(short.read_bytes())
+    (folder / "c.jpg").write_text("not a picture")
+    result = infer(folder, "--frames", "3", "--no-draw")
+    assert "left out:" in result.output and "a.mp4: cannot read this as a video" in result.output
+    assert "none of the pictures could be read" in result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.json"]
+    infer(folder / "a.mp4", folder / "c.jpg", fails="a.mp4: cannot read this as a video")
 
 
 def test_a_cut_off_video_counts_what_is_missing(infer, short, tmp_path):
@@ -189,7 +264,7 @@ def test_an_interrupted_video_goes_on_where_it_stopped(
     with open(log, "a") as file:
         file.write('{"time": 1.0, "detec')  # as a power cut leaves it
     result = infer(video, "--frames", "120")
-    assert f"120 frames, 1 different people, {done} frames taken over" in result.output
+    assert f"120 frames, 1 different person, {done} frames taken over" in result.output
     resumed = results(tmp_path, "exercise")
     assert not log.exists()
     infer(video, "--frames", "120", "--no-draw")
@@ -260,6 +335,36 @@ def test_a_camera_that_is_too_fast_loses_old_frames():
         taken.append(each)
         time.sleep(0.02)
     assert taken == sorted(taken) and len(taken) < 50 and taken[-1] == 99
+
+
+def test_ctrl_c_while_work_is_handed_over_does_not_block():
+    """The worst place: the waiting thread was woken, and is still noted down as waiting."""
+    lines, first = inspect.getsourcelines(threading.Condition.notify)
+    worst = first + next(i for i, line in enumerate(lines) if ".remove(waiter)" in line)
+    done, ended = [], []
+
+    def interrupt(frame, event, argument):
+        if frame.f_code is threading.Condition.notify.__code__ and frame.f_lineno == worst:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return interrupt
+
+    def run():
+        try:
+            with behind(done.append) as submit:
+                time.sleep(0.05)  # the other thread waits
+                sys.settrace(interrupt)
+                try:
+                    submit(1)
+                finally:
+                    time.sleep(0.05)  # it has done its work and waits again
+        except KeyboardInterrupt:
+            ended.append(True)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout=10)
+    assert ended and done == [1]
 
 
 def test_writing_behind_keeps_order_and_errors():

@@ -148,14 +148,48 @@ def test_a_stream_over_the_network(steady):
             server.shutdown()
 
 
+def test_a_stream_without_an_end(steady, tmp_path):
+    """MPEG-TS of which nobody says how long it is, as cameras send it."""
+    path = tmp_path / "cam.ts"
+    with VideoWriter(path, 25) as writer:
+        for frame in Video(steady):
+            writer.write(frame.image, frame.time)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(path.read_bytes())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            video = Video(f"http://127.0.0.1:{server.server_port}/cam")
+            assert video.live and video.total is None
+            frames = list(video)
+        finally:
+            server.shutdown()
+    assert len(frames) == 40 and video.unreadable == 0
+    np.testing.assert_allclose(np.diff([frame.time for frame in frames]), 1 / 25, atol=1e-3)
+
+
+def test_a_file_by_its_address(steady):
+    video = Video(steady.as_uri())
+    assert not video.live and len(list(video)) == 40
+
+
 def test_a_stream_that_is_not_there():
     with pytest.raises(UserError, match="cannot read this as a video"):
         Video("rtsp://127.0.0.1:9/none")
 
 
-def test_a_camera_that_is_not_there():
+def test_a_camera_that_is_not_there(capfd):
     with pytest.raises(UserError, match="camera 97: cannot be opened"):
         next(read_camera(97))
+    assert capfd.readouterr() == ("", ""), "OpenCV keeps quiet"
 
 
 def test_a_camera_that_stops_says_so(steady):

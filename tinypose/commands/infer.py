@@ -82,12 +82,22 @@ def infer(
                              engine, threads, box_score)  # fmt: skip
     target = Output(output, draw, text)
     settings = FollowSettings(detect_every=detect_every, smooth=smooth)
+    failed = []
     if pictures:
-        _report(infer_pictures(pictures, estimate, target, given, track), "pictures")
+        try:
+            _report(infer_pictures(pictures, estimate, target, given, track), "picture")
+        except UserError as error:
+            failed.append(str(error))
     for video, name in zip(videos, unique_names([each.stem for each in videos]), strict=True):
         err.print(f"{video.name}:", markup=False)
-        summary = infer_video(video, name, estimate, target, settings, origin, frames, track)
-        _report(summary, "frames")
+        try:
+            _report(infer_video(video, name, estimate, target, settings, origin, frames, track), "frame")
+        except UserError as error:
+            failed.append(str(error))
+    if len(failed) == len(videos) + bool(pictures):
+        raise UserError("\n".join(failed))
+    for problem in failed:
+        err.print(f"left out: {problem}", style="yellow", markup=False)
 
 
 def _open(
@@ -162,19 +172,24 @@ def _read_boxes(path: Path, pictures: list["Source"]) -> dict[str, "np.ndarray"]
 
 
 def _report(summary: "Summary", what: str) -> None:
-    line = f"{summary.frames} {what}, {summary.people} people"
-    if what == "frames":
-        line = f"{summary.frames} frames, {len(summary.ids)} different people"
+    found = _count(summary.people, "person", "people")
+    if what == "frame":
+        found = _count(len(summary.ids), "different person", "different people")
+    line = f"{_count(summary.frames, what)}, {found}"
     new = summary.frames - summary.resumed
     if summary.resumed:
-        line += f", {summary.resumed} frames taken over from the run before"
+        line += f", {_count(summary.resumed, 'frame')} taken over from the run before"
     if new > 0:
         line += f", {new / max(summary.seconds, 1e-9):.1f} a second"
     out.print(line, markup=False)
     for problem in summary.unreadable:
         err.print(f"left out: {problem}", style="yellow", markup=False)
     if summary.lost:
-        err.print(f"left out: {summary.lost} frames that cannot be read", style="yellow")
+        err.print(f"left out: {_count(summary.lost, 'frame')} that cannot be read", style="yellow")
     shown = summary.files if len(summary.files) <= 3 else summary.files[:2]
     more = "" if len(shown) == len(summary.files) else f" and {len(summary.files) - len(shown)} more"
     out.print(f"written: {', '.join(map(str, shown))}{more}", markup=False)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -71,10 +71,21 @@ def behind(work: Callable[..., None], depth: int = 4) -> Iterator[Callable[..., 
         depth: how many calls may wait; further ones block.
     """
     queue: Queue = Queue(depth)
+    ended = Event()
     failed: list[BaseException] = []
 
     def consume() -> None:
-        while (arguments := queue.get()) is not _END:
+        while True:
+            last = ended.is_set()
+            try:
+                # Not without a limit: Ctrl-C in the middle of a `put` can lose the call that wakes this.
+                arguments = queue.get(timeout=_PATIENCE)
+            except Empty:
+                if last:
+                    return
+                continue
+            if arguments is _END:
+                return
             if not failed:  # after an error, what waits is taken and dropped, so that nobody blocks
                 try:
                     work(*arguments)
@@ -91,7 +102,9 @@ def behind(work: Callable[..., None], depth: int = 4) -> Iterator[Callable[..., 
     try:
         yield submit
     finally:
-        queue.put(_END)
+        ended.set()
+        with suppress(Full):
+            queue.put_nowait(_END)  # spares the wait where there is room for it
         thread.join()
     if failed:
         raise failed[0]

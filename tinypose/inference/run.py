@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -49,7 +49,7 @@ class Summary:
         frames: pictures or frames that were looked at.
         people: found in them, in total.
         ids: how many different people, in a video.
-        unreadable: for pictures, which, and why; for a video, see `lost`.
+        unreadable: for pictures, which, and why; for a camera, why it ended; for a video, see `lost`.
         lost: frames that could not be decoded.
         resumed: frames taken over from an interrupted run.
         seconds: how long the rest took.
@@ -97,7 +97,8 @@ def infer_pictures(
     with ExitStack() as stack:
         results = _Results(output, "keypoints", stack, summary)
         draw = stack.enter_context(behind(_save_drawing))
-        for i, (path, image) in enumerate(track(ahead(map(_read, paths)), "pictures", len(paths))):
+        read = stack.enter_context(closing(ahead(map(_read, paths))))
+        for i, (path, image) in enumerate(track(read, "pictures", len(paths))):
             if isinstance(image, UserError):
                 summary.unreadable.append(str(image))
                 continue
@@ -127,7 +128,7 @@ def infer_video(
 
     What was seen in a video file is kept in NAME.seen.jsonl until it is done: interrupted, the next run
     goes on where this one stopped, and ends with the same results. A camera or stream ends, with its
-    results written, when it is interrupted.
+    results written, when it is interrupted or gives no more.
 
     Args:
         source: what to read.
@@ -163,9 +164,10 @@ def infer_video(
             writer = stack.enter_context(VideoWriter(temporary, video.rate if video else None))
             draw = stack.enter_context(behind(lambda *each: writer.write(_drawing(*each[:3]), each[3])))
             summary.files.append(path)
+        read = stack.enter_context(closing(ahead(frames, drop=live)))
         rate, start = _Rate(), time.perf_counter()
         try:
-            for frame in track(islice(ahead(frames, drop=live), limit), name, total):
+            for frame in track(islice(read, limit), name, total):
                 if log and frame.index < len(log.seen):
                     seen = log.seen[frame.index]
                 else:
@@ -184,6 +186,10 @@ def infer_video(
         except KeyboardInterrupt:
             if not live:
                 raise
+        except UserError as error:  # a camera that is pulled out ends the run as Ctrl-C does
+            if not live or not summary.frames:
+                raise
+            summary.unreadable.append(str(error))
         if not summary.frames:
             raise UserError(f"{source.name}: not one frame of it could be read")
         if log:

@@ -90,15 +90,18 @@ class Video:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
-        while True:
+        ended = False
+        while not ended:
             try:
                 packet = next(packets)
             except StopIteration:
                 return
             except (av.error.FFmpegError, OSError):
-                return  # the rest cannot be found; what is missing is counted by its number
+                # The rest cannot be found; what is missing is counted by its number. An empty packet asks
+                # the decoder for the frames that it still holds.
+                packet, ended = None, True
             try:
-                frames = packet.decode()
+                frames = self._stream.decode(packet)
             except av.error.EOFError:
                 return
             except av.error.FFmpegError:
@@ -124,7 +127,9 @@ def read_camera(number: int | str) -> Iterator[Frame]:
     Raises:
         UserError: there is no such camera, or it stops giving pictures.
     """
+    level = cv2.setLogLevel(0)  # OpenCV would print what is raised below
     capture = cv2.VideoCapture(number)
+    cv2.setLogLevel(level)
     try:
         if not capture.isOpened():
             raise UserError(
@@ -151,7 +156,8 @@ class VideoWriter:
             path: of the file; its suffix chooses the container (.mp4, .mkv, .mov).
             rate: frames a second on average, a hint for players.
         """
-        self._container = av.open(str(path), "w", options={"movflags": "+faststart"})
+        options = {"movflags": "+faststart"} if Path(path).suffix in (".mp4", ".mov", ".m4v") else {}
+        self._container = av.open(str(path), "w", options=options)
         self._rate = Fraction(rate or 30).limit_denominator(1001)
         self._stream = None
         self._last = -1
