@@ -151,8 +151,8 @@ def write_models(
     for name in track(names, "exporting"):
         target, precision = MODELS[name]
         program = folder / "program"  # on the way only: the `.nb` is what is kept
-        copy_pixels = fuse and precision != "fp16"
-        write_program(graph, program, scales if precision == "int8" else None, "model", fuse, copy_pixels)
+        quantised = scales if precision == "int8" else None
+        write_program(graph, program, quantised, fuse_shuffles=fuse, copy_pixels=fuse)
         out = folder / f"{name}.nb"
         optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
         shutil.rmtree(program)

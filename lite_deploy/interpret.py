@@ -13,7 +13,7 @@ lite/backends/arm/math: type_trans.cc, gemm_prepacked_int8.cc, conv_depthwise, c
 It is for verification and for measuring accuracy, not for speed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import paddle
@@ -31,21 +31,26 @@ def interpreter(model: LiteModel) -> Callable[[np.ndarray], np.ndarray]:
     Raises:
         NotImplementedError: on running, an instruction that pose networks do not have; it is named.
     """
-    params = {name: paddle.to_tensor(value) for name, value in model.params.items()}
 
     def run(images: np.ndarray) -> np.ndarray:
-        tensors = dict(params)
-        with paddle.no_grad():
-            for op in model.operators:
-                if op.type == "feed":
-                    tensors[op.outputs["Out"][0]] = paddle.to_tensor(images)
-                elif op.type == "fetch":
-                    return tensors[op.inputs["X"][0]].numpy()
-                else:
-                    _execute(op, tensors)
+        for op, tensors in steps(model, images):
+            if op.type == "fetch":
+                return tensors[op.inputs["X"][0]].numpy()
         raise ValueError("the model fetches nothing")
 
     return run
+
+
+def steps(model: LiteModel, images: np.ndarray) -> Iterator[tuple[Operator, Tensors]]:
+    """Run a model; after each instruction, yield it with all tensors by name, those it read included."""
+    tensors = {name: paddle.to_tensor(value) for name, value in model.params.items()}
+    with paddle.no_grad():
+        for op in model.operators:
+            if op.type == "feed":
+                tensors[op.outputs["Out"][0]] = paddle.to_tensor(images)
+            elif op.type != "fetch":
+                _execute(op, tensors)
+            yield op, tensors
 
 
 def _execute(op: Operator, tensors: Tensors) -> None:

@@ -48,8 +48,8 @@ def write_program(
             they are written as Paddle's own export writes them, which stays three.
         copy_pixels: write enlargements by 2, 4, ... as four copies and a pixel shuffle. Paddle-Lite's ARM
             does that in about a quarter of the instructions of its nearest resize, which converts
-            coordinates pixel by pixel (counted: 2.3 against 9.5 for each pixel of 32 x 24), and x86 is
-            faster too. FP16 has no such kernel, and a library without `with_extra` neither.
+            coordinates pixel by pixel (counted: 2.3 against 9.5 for each pixel of 32 x 24); x86 is faster
+            too. In FP16 it is done in FP32, still in a third. Libraries without `with_extra` lack it.
 
     Raises:
         UserError: `scales` does not fit the graph.

@@ -16,6 +16,7 @@ def graph(
 ) -> None:
     """Print what the network costs before and after rewriting, and what each .nb is made of."""
     from lite_deploy.artifact import read_artifact
+    from lite_deploy.estimate import estimate
     from lite_deploy.nb import parts, read_nb
 
     artifact = read_artifact(folder)
@@ -41,7 +42,11 @@ def graph(
     kinds = sorted(set().union(*counted.values()), key=lambda kind: -max(c[kind] for c in counted.values()))
     rows = [(kind, *(counts[kind] or "" for counts in counted.values())) for kind in kinds]
     rows.append(("total", *(counts.total() for counts in counted.values())))
+    size = (artifact.input.height, artifact.input.width)
+    costs = (f"{estimate(m, size) / 1e6:.1f}" if m.target() == "arm" else "" for m in models.values())
+    rows.append(("M instructions on ARM*", *costs))
     out.print(table("Paddle-Lite's instructions by kind", ("kind", *counted), rows))
+    out.print("* processor instructions for one image, estimated; INT8 with sdot (lite_deploy/estimate.py)")
     sizes = {each.name: parts(folder / each.files[0].file) for each in lite}
     rows = [
         (part, *(f"{size[part]:,}" for size in sizes.values())) for part in next(iter(sizes.values()), {})
