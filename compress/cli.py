@@ -2,7 +2,7 @@
 
 import typer
 
-from compress.commands import distill, quant
+from compress.commands import distill, quant, sensitivity
 from tinypose.console import command_line
 
 app = typer.Typer(
@@ -19,5 +19,6 @@ def _group() -> None:
 
 app.command(name="distill")(distill.distill)
 app.command(name="quant")(quant.quant)
+app.command(name="sensitivity")(sensitivity.sensitivity)
 
 main = command_line(app)

@@ -203,15 +203,19 @@ class QuantConfig(Section):
 
     people: int = Field(512, ge=1, description="people from data.train to calibrate on, at most")
     batch_size: int = Field(16, ge=1)
-    ranges: Literal["abs_max", "percentile", "mse", "kl"] = "mse"
+    ranges: Literal["search", "abs_max", "percentile", "mse", "kl"] = Field(
+        "search", description="search: for each tensor that of the others with the least heatmap error"
+    )
     percentile: float = Field(99.99, gt=50, le=100)
     equalise: bool = Field(True, description="move scale from outlier channels into the weights")
     keep_fp32: int | Literal["auto"] = Field(
         "auto", description="how many of the most sensitive convolutions stay in FP32"
     )
     max_drop: float = Field(0.5, ge=0, description="AP that `auto` may lose")
-    method: Literal["ptq", "pact", "lsq"] = Field(
-        "ptq", description="pact, lsq: train with fake quantisation"
+    max_fp32: int = Field(10, ge=0, description="how many convolutions `auto` may leave in FP32")
+    sensitivity: Literal["heatmap", "ap"] = Field("heatmap", description="what orders the convolutions")
+    method: Literal["auto", "ptq", "pact", "lsq"] = Field(
+        "auto", description="ptq: never train; auto: lsq, if `auto` has not reached the accuracy otherwise"
     )
     teacher: float = Field(1.0, ge=0, le=1, description="pact, lsq: share of the FP32 network in the loss")
     train: TrainConfig = Field(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
+from tinypose.config import QuantConfig, load_config
 from tinypose.console import err, out, table
 from tinypose.errors import UserError
 from tinypose.files import sha256
@@ -25,7 +25,9 @@ def quant(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(metavar="ptq|pact|lsq", help="pact, lsq: train if the rest is not enough."),
+        typer.Option(
+            metavar="auto|ptq|pact|lsq", help="ptq: never train; auto: lsq, if nothing else is enough."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in the folder.")] = False,
     no_rewrite: Annotated[
@@ -43,73 +45,70 @@ def quant(
     options += [] if max_drop is None else [f"quant.max_drop={max_drop}"]
     options += [] if method is None else [f"quant.method={method}"]
     loaded = load_config(config, options)
-    if loaded.weights is None:
-        raise UserError(f"{config}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: a file of that name is there; give the name of a folder")
+    if (output / "training").exists() and not resume and loaded.quant.method != "ptq":
+        raise UserError(
+            f"{output}: holds a training; --resume goes on with it, --method ptq does without it; or give "
+            "another folder"
+        )
 
-    from compress.graph.rewrite import fold, rewrite
-    from compress.graph.trace import trace
+    from compress.quant.chart import write_sensitivity
     from compress.quant.climb import quantise
-    from compress.quant.data import calibration_people, crops_of
     from compress.quant.package import write_package
-    from tinypose.engine.evaluate import evaluate, people_to_evaluate
-    from tinypose.models import build_model
-    from tinypose.models.weights import load_weights
-    from tinypose.models.zoo import locate
-    from tinypose.skeleton import load_skeleton
+    from compress.quant.task import read_task
 
-    # A device has no flip test, so neither has what is promised of it.
-    loaded = loaded.model_copy(update={"eval": loaded.eval.model_copy(update={"flip": False})})
-    skeleton = load_skeleton(loaded.skeleton)
-    people = calibration_people(loaded, skeleton)
-    validation = people_to_evaluate(loaded, skeleton)
-    net = build_model(loaded.model, len(skeleton.joints))
-    weights = locate(loaded.weights)
-    load_weights(net, weights)
-    net.eval()
-    traced = trace(net, (1, 3, loaded.input.height, loaded.input.width))
-    graph = fold(traced) if no_rewrite else rewrite(traced)
-
-    def measure(run) -> float:
-        return evaluate(run, validation, loaded, skeleton, "AP")[0]["AP"] or 0.0
-
-    climb = quantise(graph, crops_of(people, loaded), loaded, measure, output, resume)
+    task = read_task(loaded, config, rewritten=not no_rewrite)
+    climb = quantise(task, output, resume)
     chosen = climb.chosen
     rungs = [
         {"name": rung.name, "quantised": len(rung.scales), "kept": len(rung.kept), "ap": rung.ap}
         for rung in climb.rungs
     ]
     fields = {
-        "config": loaded.model_dump(mode="json"),
+        "config": task.config.model_dump(mode="json"),
         "config_file": str(config),
         "weights": str(loaded.weights),
-        "weights_sha256": sha256(weights),
+        "weights_sha256": sha256(task.weights),
         "rewritten": not no_rewrite,
-        "people": len(people),
+        "people": len(task.crops),
         "fp32_ap": climb.fp32_ap,
         "rungs": rungs,
         "chosen": chosen.name,
         "kept_fp32": chosen.kept,
         "errors": climb.errors,
     }
+    if climb.errors:
+        write_sensitivity(output, climb.errors, climb.ap_alone, climb.fp32_ap, chosen.kept)
     write_package(output, chosen.graph, chosen.scales, fields)
 
-    rows = [("FP32", "", "", f"{climb.fp32_ap:.2f}", "")]
+    rows = [("FP32", "", "", f"{climb.fp32_ap:.2f}", "", "")]
+    before = None
     for each in rungs:
         name = f"{each['name']} (chosen)" if each["name"] == chosen.name else each["name"]
-        lost = f"{climb.fp32_ap - each['ap']:.2f}"
-        rows.append((name, each["quantised"], each["kept"], f"{each['ap']:.2f}", lost))
-    title = f"{loaded.weights}: {len(people)} people calibrated on, {len(validation.people)} measured"
-    out.print(table(title, ("setting", "in INT8", "in FP32", "AP", "AP lost"), rows))
+        gained = "" if before is None else f"{each['ap'] - before:+.2f}"
+        lost, before = f"{climb.fp32_ap - each['ap']:.2f}", each["ap"]
+        rows.append((name, each["quantised"], each["kept"], f"{each['ap']:.2f}", gained, lost))
+    measured = len(task.validation.people)
+    title = f"{loaded.weights}: {len(task.crops)} people calibrated on, {measured} measured"
+    out.print(table(title, ("setting", "in INT8", "in FP32", "AP", "gained", "AP lost"), rows))
     for name in chosen.kept:
         out.print(f"left in FP32: {name} (heatmap error {climb.errors[name]:.2g})", markup=False)
     out.print(f"written: {output}", markup=False)
     drop = climb.fp32_ap - chosen.ap
     if loaded.quant.keep_fp32 == "auto" and drop > loaded.quant.max_drop:
-        advice = "more people in data.train" if loaded.quant.method != "ptq" else "--method pact"
         err.print(
             f"not reached: lost {drop:.2f} AP, more than the {loaded.quant.max_drop:g} allowed; the best "
-            f"setting is written; {advice} may help"
+            f"setting is written. {_why(loaded.quant)}",
+            markup=False,
         )
         raise typer.Exit(1)
+
+
+def _why(settings: QuantConfig) -> str:
+    """Say what stopped the climb, and what could go on."""
+    left = f"{settings.max_fp32} convolutions may stay in FP32; more, with -o quant.max_fp32=N, lose less."
+    if settings.method == "ptq":
+        return f"{left} Training with fake quantisation, --method lsq, wins more back."
+    epochs = settings.train.epochs
+    return f"{left} It was trained for {epochs} epochs; more of them, or more people in data.train, may help."

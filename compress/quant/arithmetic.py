@@ -1,4 +1,4 @@
-"""What the ARM kernels of an INT8 network compute, number by number (Paddle-Lite 2.13, lite/backends/arm/math).
+"""What the ARM kernels of an INT8 network compute, number by number (Paddle-Lite 2.13, backends/arm/math).
 
 Whole numbers travel as float32 or float64 here, which hold them exactly; so the results are those of the
 device to the last bit, not merely about the same.

@@ -12,22 +12,24 @@ import numpy as np
 
 from compress.graph.ir import Graph
 from compress.quant.data import batches_of
-from compress.quant.equalise import apply_factors, channel_statistics, find_factors
+from compress.quant.equalise import apply_factors, apply_to_statistics, find_factors
 from compress.quant.gains import noise_gains
-from compress.quant.observe import observe
+from compress.quant.observe import Statistics, channel_statistics, observe
 from compress.quant.pact import train_quantised
+from compress.quant.ranges import find_ranges
 from compress.quant.scales import ConvScale, without
-from compress.quant.sensitivity import sensitivity
+from compress.quant.search import search_ranges
+from compress.quant.sensitivity import ap_alone, sensitivity
 from compress.quant.simulate import Simulation, find_scales, quantisable
-from tinypose.config import Config
+from compress.quant.task import Task
 from tinypose.errors import UserError
 
 Measure = Callable[[Callable[[np.ndarray], np.ndarray]], float]
 
 # How many convolutions `auto` tries to leave in FP32, one after the other.
 KEEP_STEPS = (1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128)
-# People that the sensitivity is measured on; more change its order little and cost time.
-SENSITIVITY_PEOPLE = 8
+# People that gains and sensitivity are measured on, and ranges compared on; more change little and cost time.
+SENSITIVITY_PEOPLE, SEARCH_PEOPLE = 8, 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Climb:
     allowed: float | None
     rungs: list[Rung] = field(default_factory=list)
     errors: dict[str, float] = field(default_factory=dict)
+    ap_alone: dict[str, float] = field(default_factory=dict)
 
     def reached(self, name: str, graph: Graph, scales: dict[str, ConvScale], kept: list[str]) -> bool:
         """Measure a setting and note it; return whether it loses no more than is allowed."""
@@ -66,58 +69,81 @@ class Climb:
         return max(self.rungs, key=lambda rung: rung.ap)
 
 
-def quantise(
-    graph: Graph, crops: np.ndarray, config: Config, measure: Measure, folder: Path, resume: bool = False
-) -> Climb:
-    """Bring a graph to INT8.
+def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
+    """Bring a network to INT8.
 
     With `quant.keep_fp32` a number, that many convolutions stay in FP32, and the network is trained if
     `quant.method` says so. With `auto`, the climb ends at the first rung that loses at most
     `quant.max_drop` AP.
 
     Args:
-        graph: rewritten, BatchNorm folded.
-        crops: uint8 RGB [N, H, W, 3], people to calibrate on.
-        config: sections `input` and `quant`, and `data` for training.
-        measure: AP in percent of a callable from images to heatmaps, on the validation set.
-        folder: where a training writes its run.
+        task: the network and its people.
+        folder: keeps sensitivities as far as they are measured, and the run of a training.
         resume: go on with the training there.
 
     Raises:
         UserError: more convolutions are to be kept than there are, or calibration fails.
     """
-    settings, count = config.quant, len(quantisable(graph))
+    settings, count = task.config.quant, len(quantisable(task.graph))
     automatic = settings.keep_fp32 == "auto"
     if not automatic and not 0 <= settings.keep_fp32 <= count:
         raise UserError(f"quant.keep_fp32: {settings.keep_fp32}, and the network has {count} convolutions")
-    batches = batches_of(crops, config)
-    few = batches_of(crops[:: max(1, len(crops) // SENSITIVITY_PEOPLE)], config)
-
-    def calibrated(each: Graph) -> dict[str, ConvScale]:
-        return find_scales(each, observe(each, batches), settings.ranges, settings.percentile)
-
-    fp32_ap = measure(Simulation(graph, {}))
-    climb = Climb(measure, fp32_ap, settings.max_drop if automatic else None)
-    scales = calibrated(graph)
-    if climb.reached(f"{settings.ranges} ranges", graph, scales, []):
+    few = some_batches(task, SENSITIVITY_PEOPLE)
+    climb = Climb(task.measure, task.measure(Simulation(task.graph, {})), None)
+    climb.allowed = settings.max_drop if automatic else None
+    graph = task.graph
+    statistics = channel_statistics(graph, batches_of(task.crops, task.config))
+    gains = noise_gains(graph, few)
+    scales = calibrated(task, graph, statistics, gains)
+    if climb.reached(f"ranges ({settings.ranges})", graph, scales, []):
         return climb
     if settings.equalise:
-        factors = find_factors(graph, channel_statistics(graph, batches), noise_gains(graph, few()))
-        graph = apply_factors(graph, factors)
-        scales = calibrated(graph)
+        graph, statistics, gains = equalised(graph, statistics, gains)
+        scales = calibrated(task, graph, statistics, gains)
         if climb.reached("equalised", graph, scales, []):
             return climb
     kept: list[str] = []
-    steps = [each for each in KEEP_STEPS if each < count] if automatic else [settings.keep_fp32]
+    steps = [each for each in KEEP_STEPS if each <= min(settings.max_fp32, count)]
+    steps = steps if automatic else [settings.keep_fp32]
     if any(steps):
-        climb.errors = sensitivity(graph, scales, few())
+        climb.errors = sensitivity(graph, scales, few, folder / "sensitivity.npz")
         names = list(climb.errors)
+        if settings.sensitivity == "ap":
+            people = (task.validation, task.config, task.skeleton)
+            climb.ap_alone = ap_alone(graph, scales, *people, cache=folder / "sensitivity_ap.npz")
+            names = sorted(names, key=climb.ap_alone.get)  # of equal AP, the greater error first
         for number in steps:
             kept = names[:number]
             if climb.reached(f"{number} left in FP32", graph, without(scales, kept), kept):
                 return climb
-    if settings.method != "ptq":
+    method = ("lsq" if automatic else "ptq") if settings.method == "auto" else settings.method
+    if method != "ptq":
         start = climb.chosen
-        trained = train_quantised(start.graph, start.scales, config, folder / "training", resume)
-        climb.reached(f"trained ({settings.method})", *trained, list(start.kept))
+        trained = train_quantised(start.graph, start.scales, task.config, method, folder / "training", resume)
+        climb.reached(f"trained ({method})", *trained, list(start.kept))
     return climb
+
+
+def calibrated(
+    task: Task, graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]
+) -> dict[str, ConvScale]:
+    """Return ranges for every convolution of `graph`, found as `quant.ranges` says."""
+    settings = task.config.quant
+    histograms = observe(graph, batches_of(task.crops, task.config), statistics)
+    if settings.ranges == "search":
+        few = some_batches(task, SEARCH_PEOPLE)
+        return find_scales(graph, search_ranges(graph, histograms, gains, few, settings.percentile))
+    return find_scales(graph, find_ranges(histograms, settings.ranges, settings.percentile))
+
+
+def equalised(
+    graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]
+) -> tuple[Graph, Statistics, dict[str, np.ndarray]]:
+    """Return a graph of the same function with factors moved from outlier channels into the weights."""
+    factors = find_factors(graph, statistics, gains)
+    return apply_factors(graph, factors), *apply_to_statistics(graph, statistics, gains, factors)
+
+
+def some_batches(task: Task, people: int) -> list[np.ndarray]:
+    """Return about so many of the people to calibrate on, spread evenly, as the network reads them."""
+    return list(batches_of(task.crops[:: max(1, len(task.crops) // people)], task.config)())

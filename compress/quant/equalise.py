@@ -12,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import paddle
 from scipy.optimize import minimize
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from compress.graph.ir import Graph, Node
-from compress.graph.run import prepare, run
-from compress.quant.observe import Batches
+from compress.quant.observe import Statistics
 from compress.quant.scales import LEVELS
 
 NoiseTerm = Callable[[np.ndarray], tuple[float, np.ndarray]]
@@ -80,38 +78,7 @@ def factor_classes(graph: Graph) -> tuple[dict[str, np.ndarray], int]:
     return {name: label[channels].astype(np.int64) for name, channels in first.items()}, classes
 
 
-def channel_statistics(graph: Graph, batches: Batches) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return, for each tensor that a convolution reads, the greatest |x| and the mean x^2 by channel.
-
-    Both are float32 [C], over the calibration set.
-    """
-    tensors = {node.inputs[0] for node in graph.convolutions()}
-    peaks = {name: np.zeros(graph.shapes[name][1], np.float32) for name in tensors}
-    powers = {name: np.zeros(graph.shapes[name][1], np.float64) for name in tensors}
-    people = 0
-
-    def note(name: str, x: paddle.Tensor) -> None:
-        peaks[name] = np.maximum(peaks[name], x.abs().max([0, 2, 3]).numpy())
-        powers[name] += (x**2).mean([2, 3]).sum(0).numpy()
-
-    def after(node: Node, outputs: list[paddle.Tensor]) -> None:
-        for name, tensor in zip(node.outputs, outputs, strict=True):
-            if name in tensors:
-                note(name, tensor)
-
-    params = prepare(graph)
-    with paddle.no_grad():
-        for images in batches():
-            people += len(images)
-            if graph.input in tensors:
-                note(graph.input, paddle.to_tensor(images))
-            run(graph, images, params=params, after=after)
-    return {name: (peaks[name], (powers[name] / people).astype(np.float32)) for name in tensors}
-
-
-def find_factors(
-    graph: Graph, statistics: dict[str, tuple[np.ndarray, np.ndarray]], gains: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def find_factors(graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Find the factors that leave the least quantisation noise at the heatmaps.
 
     The noise in channel o of a convolution's output, in units that the factors do not change, is that of
@@ -126,7 +93,7 @@ def find_factors(
 
     Args:
         graph: BatchNorm folded.
-        statistics: of `channel_statistics`.
+        statistics: of `compress.quant.observe.channel_statistics`.
         gains: of `compress.quant.gains.noise_gains`.
 
     Returns:
@@ -167,6 +134,17 @@ def apply_factors(graph: Graph, factors: dict[str, np.ndarray]) -> Graph:
             node = replace(node, params={**node.params, "bias": bias.astype(np.float32)})
         nodes.append(node)
     return replace(graph, nodes=nodes)
+
+
+def apply_to_statistics(
+    graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray], factors: dict[str, np.ndarray]
+) -> tuple[Statistics, dict[str, np.ndarray]]:
+    """Return the statistics and gains of the graph that `apply_factors` returns, without running it."""
+    divided = {
+        name: (peak / factors[name], power / factors[name] ** 2) for name, (peak, power) in statistics.items()
+    }
+    written = {node.name: factors[node.outputs[0]] for node in graph.convolutions()}
+    return divided, {name: gain * written[name].astype(np.float64) ** 2 for name, gain in gains.items()}
 
 
 def _scaled(node: Node, read: np.ndarray, written: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,32 +11,50 @@ from compress.quant.ranges import BINS, Histogram
 from tinypose.errors import UserError
 
 Batches = Callable[[], Iterable[np.ndarray]]
+# Tensor -> the greatest |x| and the mean x^2 of each channel, float32 [C] both.
+Statistics = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def observe(graph: Graph, batches: Batches) -> dict[str, Histogram]:
-    """Collect a histogram of |x| for each tensor that a convolution reads.
-
-    Two passes: the first finds how far each tensor reaches, the second fills the bins.
+def channel_statistics(graph: Graph, batches: Batches) -> Statistics:
+    """Return how far each channel of the tensors that convolutions read reaches, over the calibration set.
 
     Args:
         graph: the network.
-        batches: called twice; yields float32 [N, 3, H, W] each time the same.
+        batches: yields float32 [N, 3, H, W].
 
     Raises:
         UserError: there is nothing to calibrate on, or a tensor is not finite.
     """
     tensors = {node.inputs[0] for node in graph.convolutions()}
-    tops = dict.fromkeys(tensors, 0.0)
+    peaks = {name: np.zeros(graph.shapes[name][1], np.float32) for name in tensors}
+    powers = {name: np.zeros(graph.shapes[name][1], np.float64) for name in tensors}
+    people = np.zeros(1, np.int64)
 
-    def note_top(name: str, tensor: paddle.Tensor) -> None:
-        tops[name] = max(tops[name], float(tensor.abs().max()))
+    def note(name: str, x: paddle.Tensor) -> None:
+        peaks[name] = np.maximum(peaks[name], x.abs().max([0, 2, 3]).numpy())
+        powers[name] += (x**2).mean([2, 3]).sum(0).numpy()
+        people[0] += len(x) if name == graph.input else 0
 
-    _watch(graph, batches, tensors, note_top)
-    for name, top in tops.items():
-        if not np.isfinite(top):
-            raise UserError(f"calibration: the tensor '{name}' reaches {top}; are these the right weights?")
-    if not any(tops.values()):
+    _watch(graph, batches, tensors | {graph.input}, note)
+    for name, peak in peaks.items():
+        if not np.isfinite(peak).all():
+            raise UserError(
+                f"calibration: the tensor '{name}' reaches {peak.max()}; are these the right weights?"
+            )
+    if not any(peak.any() for peak in peaks.values()):
         raise UserError("calibration: no people to calibrate on, or every activation is zero")
+    return {name: (peaks[name], (powers[name] / people[0]).astype(np.float32)) for name in tensors}
+
+
+def observe(graph: Graph, batches: Batches, statistics: Statistics) -> dict[str, Histogram]:
+    """Collect a histogram of |x| for each tensor that a convolution reads.
+
+    Args:
+        graph: the network.
+        batches: what `statistics` was found from.
+        statistics: how far the tensors reach.
+    """
+    tops = {name: float(peak.max()) for name, (peak, _) in statistics.items()}
     histograms = {name: Histogram(top, np.zeros(BINS, np.int64)) for name, top in tops.items()}
 
     def count(name: str, tensor: paddle.Tensor) -> None:
@@ -45,7 +63,7 @@ def observe(graph: Graph, batches: Batches) -> dict[str, Histogram]:
             bins = (tensor.abs() * (BINS / histogram.top)).cast("int32").numpy().ravel()
             histogram.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
-    _watch(graph, batches, tensors, count)
+    _watch(graph, batches, set(tops), count)
     return histograms
 
 

@@ -109,21 +109,22 @@ def lsq(x: paddle.Tensor, limit: paddle.Tensor) -> paddle.Tensor:
 
 
 def train_quantised(
-    graph: Graph, scales: Scales, config: Config, output: Path, resume: bool = False
+    graph: Graph, scales: Scales, config: Config, method: str, output: Path, resume: bool = False
 ) -> tuple[Graph, dict[str, ConvScale]]:
     """Train a quantised graph on data.train, and keep the epoch that measured best on data.val.
 
     Args:
         graph: rewritten, in FP32; it is also the teacher.
         scales: where to start from; convolutions that it leaves out stay in FP32.
-        config: `quant.method`, `quant.teacher` and `quant.train` say how.
+        config: `quant.teacher` and `quant.train` say how.
+        method: pact or lsq: how ranges are trained.
         output: the run's folder.
         resume: go on with the run in `output`.
 
     Returns:
         The trained graph and its ranges.
     """
-    net = FakeQuantNet(graph, scales, config.quant.method)
+    net = FakeQuantNet(graph, scales, method)
     objective = QuantObjective(net, graph, config.quant.teacher)
     trained = config.model_copy(update={"train": config.quant.train})
     fit(trained, output, net, objective, batch_inputs, resume=resume)

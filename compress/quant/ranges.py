@@ -4,6 +4,7 @@ All methods work on a histogram of absolute values, so a calibration set of any 
 (the greatest value of each tensor, then the histogram) and little memory.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from compress.quant.scales import LEVELS
 from tinypose.errors import UserError
 
 BINS = 4096
+METHODS = ("abs_max", "percentile", "mse", "kl")
 
 
 @dataclass
@@ -89,6 +91,14 @@ def find_range(histogram: Histogram, method: str, percent: float = 99.99) -> flo
     if method not in methods:
         raise UserError(f"quant.ranges: expected abs_max, percentile, mse or kl, found '{method}'")
     return methods[method](histogram)
+
+
+def find_ranges(histograms: Mapping[str, Histogram], method: str, percent: float = 99.99) -> dict[str, float]:
+    """Return the range of each tensor by one method; 1 for one that is always zero: no division by zero."""
+    return {
+        name: find_range(histogram, method, percent) if histogram.top > 0 else 1.0
+        for name, histogram in histograms.items()
+    }
 
 
 def _round_trip(x: np.ndarray, limit: float) -> np.ndarray:

@@ -1,6 +1,14 @@
-"""How much each convolution alone harms the heatmaps when it is quantised."""
+"""How much each convolution alone harms the heatmaps, or AP, when it is quantised.
 
-from collections.abc import Iterable
+What runs before a convolution is the same whether it is quantised or not, so it is run once: the live
+tensors travel along the graph, and each measurement runs only the rest of it.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -8,48 +16,162 @@ import paddle
 from compress.graph.ir import Graph
 from compress.graph.run import run
 from compress.quant.scales import Scales
-from compress.quant.simulate import Simulation
+from compress.quant.simulate import Simulation, quantisable
+from tinypose.config import Config
 from tinypose.console import track
+from tinypose.data.coco import PeopleSet, ground_truth
+from tinypose.engine.evaluate import crops_in_batches, to_image, to_results
+from tinypose.files import write_whole
+from tinypose.metrics.oks import coco_ap
+from tinypose.preprocess import normalise
+from tinypose.skeleton import Skeleton
+
+State = dict[str, np.ndarray]
 
 
 def sensitivity(
-    graph: Graph, scales: Scales, batches: Iterable[np.ndarray], progress: str = "sensitivity"
+    graph: Graph,
+    scales: Scales,
+    batches: Iterable[np.ndarray],
+    cache: Path | None = None,
+    progress: str = "sensitivity",
 ) -> dict[str, float]:
     """Measure the heatmap error that quantising one convolution causes, for each of them.
-
-    What runs before a convolution is the same whether it is quantised or not, so it is run once: the
-    live tensors travel along the graph and each measurement runs only the rest of it.
 
     Args:
         graph: the network.
         scales: ranges of the convolutions to measure.
         batches: float32 [N, 3, H, W] each.
+        cache: a file (.npz) that keeps what is measured, batch by batch: with the same network, ranges
+            and images, nothing in it is measured again.
         progress: what the progress bar says; empty for none.
 
     Returns:
         Convolution -> relative squared error of the heatmaps, sum (h_q - h)^2 / sum h^2; greatest first.
     """
-    simulation = Simulation(graph, scales)
-    plain = Simulation(graph, {}).params
-    heatmaps = graph.outputs[0]
-    squares: dict[str, float] = dict.fromkeys(scales, 0.0)
-    total = 0.0
     batches = list(batches)
-    steps = [(images, index) for images in batches for index in range(len(graph.nodes))]
+    names = _names(graph, scales)
+    state: State = {"squares": np.zeros(len(names)), "total": np.zeros(1)}
+
+    def note(batch: int, row: int, heatmaps: np.ndarray, expected: np.ndarray) -> None:
+        state["squares"][row] += ((heatmaps - expected).astype(np.float64) ** 2).sum()
+        if row == 0:
+            state["total"] += (expected.astype(np.float64) ** 2).sum()
+
+    _measure(graph, scales, batches, note, state, _digest(graph, scales, batches), cache, progress)
+    errors = dict(zip(names, (state["squares"] / max(state["total"][0], 1e-12)).tolist(), strict=True))
+    return dict(sorted(errors.items(), key=lambda item: -item[1]))
+
+
+def ap_alone(
+    graph: Graph,
+    scales: Scales,
+    people: PeopleSet,
+    config: Config,
+    skeleton: Skeleton,
+    cache: Path | None = None,
+    progress: str = "sensitivity by AP",
+) -> dict[str, float]:
+    """Measure AP, in percent and without flip test, with one convolution quantised, for each of them.
+
+    Args:
+        graph: the network.
+        scales: ranges of the convolutions to measure.
+        people: whom to measure on.
+        config: sections `input`, `heatmap` and `eval`.
+        skeleton: joints and sigmas.
+        cache: as for `sensitivity`.
+        progress: what the progress bar says; empty for none.
+
+    Returns:
+        Convolution -> AP; lowest first.
+    """
+    cut = list(crops_in_batches(people.people, config))
+    batches = [normalise(crops, config.input) for _, crops, _ in cut]
+    names = _names(graph, scales)
+    state: State = {"keypoints": np.zeros((len(names), len(people.people), len(skeleton.joints), 3))}
+
+    def note(batch: int, row: int, heatmaps: np.ndarray, expected: np.ndarray) -> None:
+        places, _, matrices = cut[batch]
+        state["keypoints"][row, places] = to_image(heatmaps, matrices, config)
+
+    _measure(graph, scales, batches, note, state, _digest(graph, scales, batches), cache, progress)
+    truth = ground_truth(people)
+    found = {}
+    for name, keypoints in zip(names, state["keypoints"], strict=True):
+        results = to_results(people.people, keypoints, config, skeleton)
+        found[name] = coco_ap(truth, results, skeleton.sigmas)["AP"] or 0.0
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _names(graph: Graph, scales: Scales) -> list[str]:
+    return [node.name for node in quantisable(graph) if node.name in scales]
+
+
+def _measure(
+    graph: Graph,
+    scales: Scales,
+    batches: Sequence[np.ndarray],
+    note: Callable[[int, int, np.ndarray, np.ndarray], None],
+    state: State,
+    digest: str,
+    cache: Path | None,
+    progress: str,
+) -> None:
+    """Call `note` for each batch and convolution, with the heatmaps and the FP32 ones; keep `state` up."""
+    done = _resume(cache, digest, state)
+    rows = len(_names(graph, scales))
+    steps = (
+        (batch, row, *maps)
+        for batch in range(done, len(batches))
+        for row, maps in enumerate(each_alone(graph, scales, batches[batch]))
+    )
+    total = (len(batches) - done) * rows
+    for batch, row, heatmaps, expected in track(steps, progress, total) if progress and total else steps:
+        note(batch, row, heatmaps, expected)
+        if cache is not None and row == rows - 1:
+            with write_whole(cache) as temporary:
+                np.savez(temporary, digest=np.array(digest), done=np.array(batch + 1), **state)
+
+
+def each_alone(graph: Graph, scales: Scales, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield (heatmaps with one convolution quantised, heatmaps of FP32), in the order of the graph."""
+    simulation, plain = Simulation(graph, scales), Simulation(graph, {}).params
+    last = graph.outputs[0]
     with paddle.no_grad():
-        for images, index in track(steps, progress) if progress else steps:
-            node = graph.nodes[index]
-            if index == 0:
-                live = {graph.input: paddle.to_tensor(images)}
-                expected = run(graph, images, params=plain)[heatmaps]
-                total += float((expected**2).sum())
-            after = run(graph, live, params=plain, start=index, stop=index + 1)
+        live = {graph.input: paddle.to_tensor(images)}
+        expected = run(graph, live, params=plain)[last].numpy()
+        for index, node in enumerate(graph.nodes):
             if node.name in scales:
                 simulation.set_scales({node.name: scales[node.name]})
                 quantised = {"params": simulation.params, "compute": simulation.compute}
                 other = run(graph, live, start=index, stop=index + 1, **quantised)
-                result = run(graph, other, params=plain, start=index + 1)[heatmaps]
-                squares[node.name] += float(((result - expected) ** 2).sum())
-            live = after
-    errors = {name: square / max(total, 1e-12) for name, square in squares.items()}
-    return dict(sorted(errors.items(), key=lambda item: -item[1]))
+                yield run(graph, other, params=plain, start=index + 1)[last].numpy(), expected
+            live = run(graph, live, params=plain, start=index, stop=index + 1)
+
+
+def _digest(graph: Graph, scales: Scales, batches: Sequence[np.ndarray]) -> str:
+    """Return a checksum of all that a measurement depends on."""
+    found = hashlib.sha256()
+    for node in graph.nodes:
+        found.update(repr((node.kind, node.name, node.inputs, node.outputs, sorted(node.attrs))).encode())
+        for key in sorted(node.params):
+            found.update(node.params[key].tobytes())
+    for name in sorted(scales):
+        found.update(repr((name, scales[name].input)).encode() + scales[name].weight.tobytes())
+    for images in batches:
+        found.update(images.tobytes())
+    return found.hexdigest()
+
+
+def _resume(cache: Path | None, digest: str, state: State) -> int:
+    """Fill `state` from the cache and return how many batches it holds; 0 if it is of something else."""
+    if cache is None or not cache.is_file():
+        return 0
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(cache) as held:
+        if str(held["digest"]) == digest:
+            arrays = {key: held[key] for key in state}
+            if all(arrays[key].shape == state[key].shape for key in state):
+                state.update(arrays)
+                return int(held["done"])
+    return 0

@@ -10,13 +10,14 @@ step at once, as Paddle-Lite's optimiser arranges it. What is no convolution is 
 of the ARM kernels to the last bit (`compress.quant.arithmetic`).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import paddle
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import Params, Tensors, compute_node, prepare, run
 from compress.quant.arithmetic import int8_convolution, to_int8
-from compress.quant.ranges import Histogram, find_range
 from compress.quant.scales import LEVELS, ConvScale, Scales, quantise_weight, weight_ranges
 
 
@@ -25,18 +26,9 @@ def quantisable(graph: Graph) -> list[Node]:
     return [node for node in graph.convolutions() if node.kind == "conv2d"]
 
 
-def find_scales(
-    graph: Graph, histograms: dict[str, Histogram], method: str, percent: float = 99.99
-) -> dict[str, ConvScale]:
-    """Return ranges for every convolution: activations per tensor by `method`, weights per output channel.
-
-    A tensor that is always zero gets the range 1, so that no division is by zero.
-    """
-    inputs = {
-        name: find_range(histogram, method, percent) if histogram.top > 0 else 1.0
-        for name, histogram in histograms.items()
-    }
-    return {node.name: ConvScale(inputs[node.inputs[0]], weight_ranges(node)) for node in quantisable(graph)}
+def find_scales(graph: Graph, limits: Mapping[str, float]) -> dict[str, ConvScale]:
+    """Return ranges for every convolution: of its input from `limits`, of its weights by output channel."""
+    return {node.name: ConvScale(limits[node.inputs[0]], weight_ranges(node)) for node in quantisable(graph)}
 
 
 def written_as_int8(graph: Graph, scales: Scales) -> dict[str, np.float32]:

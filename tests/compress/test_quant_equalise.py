@@ -11,13 +11,13 @@ from compress.graph.run import run_numpy
 from compress.quant.equalise import (
     _noise_term,
     apply_factors,
-    channel_statistics,
+    apply_to_statistics,
     factor_classes,
     find_factors,
 )
 from compress.quant.gains import noise_gains
-from compress.quant.observe import observe
-from compress.quant.simulate import Simulation, find_scales
+from compress.quant.observe import channel_statistics
+from compress.quant.simulate import Simulation
 
 
 def conv(name, read, write, weight, groups=1, relu=False):
@@ -104,11 +104,11 @@ def test_gradient_of_the_noise(groups):
         assert value > 0
 
 
-def test_outlier_channels_are_brought_down_and_int8_gets_better():
+def test_outlier_channels_are_brought_down_and_int8_gets_better(calibrate):
     graph, x = every_kind(), images()
 
     def error(each: Graph) -> float:
-        scales = find_scales(each, observe(each, lambda: [x]), "abs_max")
+        scales = calibrate(each, [x], "abs_max")
         expected = run_numpy(each, x)[0]
         return float(np.sum((Simulation(each, scales)(x) - expected) ** 2) / np.sum(expected**2))
 
@@ -127,3 +127,18 @@ def test_statistics_are_those_of_the_tensors():
     peak, power = channel_statistics(graph, lambda: [x[:4], x[4:]])["image"]
     assert np.allclose(peak, np.abs(x).max((0, 2, 3)))
     assert np.allclose(power, (x**2).mean((0, 2, 3)), rtol=1e-5)
+
+
+def test_statistics_and_gains_of_the_equalised_graph_need_no_run():
+    graph, x = every_kind(), images()
+    statistics, gains = channel_statistics(graph, lambda: [x]), noise_gains(graph, [x])
+    factors = find_factors(graph, statistics, gains)
+    equalised = apply_factors(graph, factors)
+    divided, scaled = apply_to_statistics(graph, statistics, gains, factors)
+    measured, found = channel_statistics(equalised, lambda: [x]), noise_gains(equalised, [x])
+    for name, (peak, power) in measured.items():
+        assert np.allclose(divided[name][0], peak, rtol=1e-4) and np.allclose(
+            divided[name][1], power, rtol=1e-4
+        )
+    for name, gain in found.items():
+        assert np.allclose(scaled[name], gain, rtol=1e-3)

@@ -6,9 +6,8 @@ import pytest
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
-from compress.quant.observe import observe
 from compress.quant.pact import FakeQuantNet, QuantObjective, lsq, pact
-from compress.quant.simulate import Simulation, find_scales
+from compress.quant.simulate import Simulation
 
 
 def small_graph() -> Graph:
@@ -61,9 +60,9 @@ def test_lsq_gradients():
 
 
 @pytest.mark.parametrize("method", ["pact", "lsq"])
-def test_it_computes_what_the_simulation_computes(method):
+def test_it_computes_what_the_simulation_computes(method, calibrate):
     graph, x = small_graph(), images(0)
-    scales = find_scales(graph, observe(graph, lambda: [x]), "mse")
+    scales = calibrate(graph, [x], "mse")
     net = FakeQuantNet(graph, {name: scales[name] for name in ("first", "depth")}, method)
     found, ranges = net.result()
     assert set(ranges) == {"first", "depth"}
@@ -73,9 +72,9 @@ def test_it_computes_what_the_simulation_computes(method):
 
 
 @pytest.mark.parametrize("method", ["pact", "lsq"])
-def test_training_wins_back_what_rounding_lost(method):
+def test_training_wins_back_what_rounding_lost(method, calibrate):
     graph, x = small_graph(), images(0, 32)
-    scales = find_scales(graph, observe(graph, lambda: [x]), "abs_max")
+    scales = calibrate(graph, [x], "abs_max")
     unseen = images(1)
     expected = run_numpy(graph, unseen)[0]
 

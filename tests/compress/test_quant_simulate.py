@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
 from compress.quant.arithmetic import fake_quant, round_away
-from compress.quant.observe import observe
+from compress.quant.observe import channel_statistics, observe
 from compress.quant.scales import ConvScale, quantise_weight, weight_ranges, without
 from compress.quant.sensitivity import sensitivity
-from compress.quant.simulate import Simulation, find_scales
+from compress.quant.simulate import Simulation
 from tinypose.errors import UserError
 
 
@@ -80,9 +80,9 @@ def test_nothing_quantised_is_the_float_network():
     assert np.array_equal(Simulation(graph, {})(x), run_numpy(graph, x)[0])
 
 
-def test_scales_can_be_taken_back():
+def test_scales_can_be_taken_back(calibrate):
     graph, x = small_graph(), images()
-    scales = find_scales(graph, observe(graph, lambda: [x]), "abs_max")
+    scales = calibrate(graph, [x], "abs_max")
     simulation = Simulation(graph, scales)
     quantised = simulation(x)
     simulation.set_scales({})
@@ -91,9 +91,9 @@ def test_scales_can_be_taken_back():
     assert np.array_equal(simulation(x), quantised)
 
 
-def test_sensitivity_equals_quantising_each_layer_alone():
+def test_sensitivity_equals_quantising_each_layer_alone(calibrate):
     graph, batches = small_graph(), [images(3, 1), images(2, 2)]
-    scales = find_scales(graph, observe(graph, lambda: batches), "mse")
+    scales = calibrate(graph, batches, "mse")
     found = sensitivity(graph, scales, batches, progress="")
     x = np.concatenate(batches)
     expected = run_numpy(graph, x)[0]
@@ -106,7 +106,8 @@ def test_sensitivity_equals_quantising_each_layer_alone():
 
 def test_histograms_hold_every_value_once():
     graph, x = small_graph(), images()
-    histograms = observe(graph, lambda: [x[:3], x[3:]])
+    batches = lambda: [x[:3], x[3:]]  # noqa: E731
+    histograms = observe(graph, batches, channel_statistics(graph, batches))
     assert set(histograms) == {"image", "a", "c"}
     assert histograms["image"].counts.sum() == x.size
     assert histograms["image"].top == pytest.approx(np.abs(x).max())
@@ -114,12 +115,12 @@ def test_histograms_hold_every_value_once():
 
 def test_calibrating_on_nothing_is_an_error():
     with pytest.raises(UserError, match="no people"):
-        observe(small_graph(), list)
+        channel_statistics(small_graph(), list)
 
 
 def test_not_finite_activations_are_named():
     with pytest.raises(UserError, match="'image'"):
-        observe(small_graph(), lambda: [np.full((1, 3, 12, 8), np.inf, np.float32)])
+        channel_statistics(small_graph(), lambda: [np.full((1, 3, 12, 8), np.inf, np.float32)])
 
 
 def test_without_leaves_the_rest():

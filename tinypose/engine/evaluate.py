@@ -96,6 +96,20 @@ def predict(
             numbers that are not finite.
     """
     keypoints = np.zeros((len(people), len(skeleton.joints), 3), np.float32)
+    for numbers, crops, matrices in crops_in_batches(people, config, progress):
+        heatmaps = predict_heatmaps(run, crops, config, skeleton)
+        keypoints[numbers] = to_image(heatmaps, matrices, config)
+    return keypoints
+
+
+def crops_in_batches(
+    people: Sequence[Person], config: Config, progress: str = ""
+) -> Iterator[tuple[list[int], np.ndarray, list[np.ndarray]]]:
+    """Cut people out of their pictures, `eval.batch_size` at a time; each picture is read once.
+
+    Yields:
+        Places in `people`, crops uint8 RGB [N, H, W, 3], and float64 [2, 3] each, from image to crop pixels.
+    """
     order = sorted(range(len(people)), key=lambda number: str(people[number].path))
     numbers: Iterator[int] = track(order, progress) if progress else iter(order)
     batch: list[tuple[int, np.ndarray, np.ndarray]] = []
@@ -107,10 +121,8 @@ def predict(
         batch.append((number, *crop_person(image, person.box, config.input)))
         if len(batch) == config.eval.batch_size or number == order[-1]:
             places, crops, matrices = zip(*batch, strict=True)
-            heatmaps = predict_heatmaps(run, np.stack(crops), config, skeleton)
-            keypoints[list(places)] = to_image(heatmaps, matrices, config)
+            yield list(places), np.stack(crops), list(matrices)
             batch.clear()
-    return keypoints
 
 
 def predict_heatmaps(run: Run, crops: np.ndarray, config: Config, skeleton: Skeleton) -> np.ndarray:

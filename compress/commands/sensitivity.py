@@ -1,0 +1,66 @@
+"""`compress sensitivity`: how much each convolution alone loses in INT8."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.config import load_config
+from tinypose.console import out, table
+from tinypose.errors import UserError
+
+SHOWN = 15
+
+
+def sensitivity(
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option("--output", help="The folder to write.", show_default=False)],
+    override: OverrideOption = [],  # noqa: B006 (typer copies it)
+    by: Annotated[
+        Literal["heatmap", "ap"], typer.Option(help="ap: also measure AP on data.val, which takes longer.")
+    ] = "heatmap",
+    plain: Annotated[bool, typer.Option("--plain", help="Of the network before equalisation.")] = False,
+) -> None:
+    """Measure what quantising each convolution alone does to the heatmaps, and on request to AP.
+
+    Writes sensitivity.json and a bar chart. What is measured is kept in the folder: a command that was
+    interrupted goes on where it was.
+    """
+    loaded = load_config(config, override)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output}: a file of that name is there; give the name of a folder")
+
+    from compress.quant.chart import write_sensitivity
+    from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, some_batches
+    from compress.quant.data import batches_of
+    from compress.quant.gains import noise_gains
+    from compress.quant.observe import channel_statistics
+    from compress.quant.sensitivity import ap_alone
+    from compress.quant.sensitivity import sensitivity as measure_errors
+    from compress.quant.simulate import Simulation
+    from compress.quant.task import read_task
+
+    task = read_task(loaded, config)
+    graph, few = task.graph, some_batches(task, SENSITIVITY_PEOPLE)
+    statistics = channel_statistics(graph, batches_of(task.crops, task.config))
+    gains = noise_gains(graph, few)
+    if not plain:
+        graph, statistics, gains = equalised(graph, statistics, gains)
+    scales = calibrated(task, graph, statistics, gains)
+    errors = measure_errors(graph, scales, few, output / "sensitivity.npz")
+    aps, fp32_ap = {}, None
+    if by == "ap":
+        people = (task.validation, task.config, task.skeleton)
+        aps = ap_alone(graph, scales, *people, cache=output / "sensitivity_ap.npz")
+        fp32_ap = task.measure(Simulation(graph, {}))
+    write_sensitivity(output, errors, aps, fp32_ap, ())
+
+    names = list(aps or errors)[:SHOWN]
+    columns = ("convolution", "heatmap error", *(("AP", "AP lost") if aps else ()))
+    rows = [
+        (name, f"{errors[name]:.2g}", *((f"{aps[name]:.2f}", f"{fp32_ap - aps[name]:.2f}") if aps else ()))
+        for name in names
+    ]
+    out.print(table(f"the most sensitive of {len(errors)} convolutions", columns, rows))
+    out.print(f"written: {output}/sensitivity.json, {output}/sensitivity.png", markup=False)

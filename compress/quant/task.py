@@ -1,0 +1,64 @@
+"""What every command about quantisation begins with: the network as a graph, and the people."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from compress.graph.ir import Graph
+from compress.graph.rewrite import fold, rewrite
+from compress.graph.trace import trace
+from compress.quant.data import calibration_people, crops_of
+from tinypose.config import Config
+from tinypose.data.coco import PeopleSet
+from tinypose.engine.evaluate import Run, evaluate, people_to_evaluate
+from tinypose.errors import UserError
+from tinypose.models import build_model
+from tinypose.models.weights import load_weights
+from tinypose.models.zoo import locate
+from tinypose.skeleton import Skeleton, load_skeleton
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network to quantise.
+
+    Attributes:
+        config: without flip test: a device has none, so neither has what is promised of it.
+        graph: BatchNorm folded, and rewritten unless it was asked not to be.
+        crops: uint8 RGB [N, H, W, 3] of the people to calibrate on.
+        validation: the people to measure on.
+        weights: the file that the network was loaded from.
+    """
+
+    config: Config
+    skeleton: Skeleton
+    graph: Graph
+    crops: np.ndarray
+    validation: PeopleSet
+    weights: Path
+
+    def measure(self, run: Run) -> float:
+        """Return AP in percent of float32 [N, 3, H, W] -> heatmaps."""
+        return evaluate(run, self.validation, self.config, self.skeleton, "")[0]["AP"] or 0.0
+
+
+def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:
+    """Load what `config` names.
+
+    Raises:
+        UserError: weights or people are not named, or cannot be read.
+    """
+    if config.weights is None:
+        raise UserError(f"{file}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")
+    config = config.model_copy(update={"eval": config.eval.model_copy(update={"flip": False})})
+    skeleton = load_skeleton(config.skeleton)
+    people = calibration_people(config, skeleton)
+    validation = people_to_evaluate(config, skeleton)
+    net = build_model(config.model, len(skeleton.joints))
+    weights = locate(config.weights)
+    load_weights(net, weights)
+    net.eval()
+    traced = trace(net, (1, 3, config.input.height, config.input.width))
+    graph = rewrite(traced) if rewritten else fold(traced)
+    return Task(config, skeleton, graph, crops_of(people, config), validation, weights)
