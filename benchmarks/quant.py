@@ -1,9 +1,11 @@
-"""Post-training quantisation of published PP-TinyPose: accuracy beside PaddleSlim's, and where the time goes.
+"""Quantisation of published PP-TinyPose: accuracy beside PaddleSlim's, and where the time goes.
 
-    .venv/bin/python benchmarks/quant.py [--size 128x96] [--shared ../shared] [--out docs/images]
+    python benchmarks/quant.py [--size 128x96] [--shared ../shared] [--train EPOCHS] [--charts FOLDER]
 
-Calibrates on coco-mini train2017, measures on val2017, annotated boxes, no flip test. All is measured in
-this one run on this one machine. Needs the folder of real data and weights.
+Calibrates on coco-mini train2017, measures on val2017, annotated boxes, no flip test. All is measured in this
+one run on this one machine. With `--train`, PaddleSlim's quantisation-aware training with its default
+settings, PACT and LSQ are trained as long as each other, on the same people, from the same plain INT8 network
+with nothing left in FP32. Needs the folder of real data and weights.
 """
 
 import argparse
@@ -13,77 +15,78 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import paddle
 
-from compress.graph.rewrite import rewrite
-from compress.graph.trace import trace
-from compress.quant import climb
-from compress.quant.data import batches_of, calibration_people, crops_of
-from compress.quant.sensitivity import sensitivity
-from compress.quant.simulate import find_scales
+from compress.quant import climb, sensitivity
+from compress.quant.chart import write_sensitivity
+from compress.quant.data import batches_of
+from compress.quant.pact import train_quantised
+from compress.quant.simulate import Simulation, quantisable
+from compress.quant.task import Task, read_task
 from tinypose.config import Config, load_config
 from tinypose.console import out, table
-from tinypose.engine.evaluate import as_run, evaluate, people_to_evaluate
-from tinypose.files import write_whole
+from tinypose.engine.evaluate import as_run
+from tinypose.engine.loss import HeatmapObjective
+from tinypose.engine.train import batch_inputs, fit
 from tinypose.models import build_model
-from tinypose.models.weights import load_weights
-from tinypose.skeleton import load_skeleton
+from tinypose.models.weights import load_weights, read_params
 
-PARTS = ("observe", "channel_statistics", "noise_gains", "find_factors", "sensitivity")
+PARTS = ("channel_statistics", "noise_gains", "observe", "search_ranges", "find_factors", "sensitivity")
+PLAIN = "ranges (mse)"
 
 
 def main() -> None:
-    """Print both tables, and draw the sensitivity before and after equalisation if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print both tables, and draw the sensitivities if asked to."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--size", default="128x96", choices=["128x96", "256x192"])
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--max-drop", type=float, default=0.5)
-    parser.add_argument("--out", type=Path, help="draw the sensitivities into this folder")
+    parser.add_argument("--train", type=int, default=0, metavar="EPOCHS")
+    parser.add_argument("--charts", type=Path, help="draw the sensitivities into this folder")
     args = parser.parse_args()
     if not args.shared.is_dir():
         sys.exit(f"{args.shared}: needs the real data and weights, which are not there")
     config = real_config(args.shared, args.size, args.max_drop)
-    skeleton = load_skeleton(config.skeleton)
-    validation = people_to_evaluate(config, skeleton)
-
-    def ap(run: Callable[[np.ndarray], np.ndarray]) -> float:
-        return evaluate(run, validation, config, skeleton, "")[0]["AP"]
-
-    net = build_model(config.model, len(skeleton.joints))
-    load_weights(net, config.weights)
-    net.eval()
-    crops = crops_of(calibration_people(config, skeleton), config)
-    rows = [("FP32", "", ap(as_run(net)))]
-    rows.append(("PaddleSlim, after training", "all", ap(paddleslim(net, crops, config))))
 
     start = time.perf_counter()
-    graph = rewrite(trace(net, (1, 3, config.input.height, config.input.width)))
-    spent = {"trace and rewrite": time.perf_counter() - start}
+    task = read_task(config, Path(f"configs/tinypose_{args.size}.yml"))
+    spent = {"reading, cropping, tracing, rewriting": time.perf_counter() - start}
     for part in PARTS:
         setattr(climb, part, timed(getattr(climb, part), part, spent))
+    Task.measure = timed(Task.measure, "measuring AP", spent)
     with tempfile.TemporaryDirectory() as folder:
-        result = climb.quantise(graph, crops, config, timed(ap, "measuring AP", spent), Path(folder))
+        result = climb.quantise(task, Path(folder))
     total = time.perf_counter() - start
-    for rung in result.rungs:
-        rows.append((f"ours: {rung.name}", str(len(rung.scales)), rung.ap))
-
-    title = f"PP-TinyPose {args.size}, {len(crops)} people calibrated on, {len(validation.people)} measured"
-    fp32 = rows[0][2]
-    shown = [(name, count, f"{value:.2f}", f"{fp32 - value:.2f}") for name, count, value in rows]
-    out.print(table(title, ("setting", "in INT8", "AP", "AP lost"), shown))
     spent["the rest"] = total - sum(spent.values())
+
+    every = str(len(quantisable(task.graph)))
+    rows = [("FP32", "", result.fp32_ap)]
+    net = build_model(config.model, len(task.skeleton.joints))
+    load_weights(net, config.weights)
+    rows.append(("PaddleSlim, after training", every, task.measure(as_run(paddleslim(net, task)))))
+    graph, scales = plain_int8(task)
+    rows.append((f"ours: {PLAIN}", every, task.measure(Simulation(graph, scales))))
+    rows += [(f"ours: {rung.name}", str(len(rung.scales)), rung.ap) for rung in result.rungs]
+    if args.train:
+        rows += trained(task, net, args.train)
+
+    title = f"PP-TinyPose {args.size}, {len(task.crops)} people calibrated on"
+    title += f", {len(task.validation.people)} measured"
+    shown = [(name, count, f"{ap:.2f}", f"{result.fp32_ap - ap:.2f}") for name, count, ap in rows]
+    out.print(table(title, ("setting", "in INT8", "AP", "AP lost"), shown))
     times = [(name, f"{seconds:.1f}", f"{100 * seconds / total:.0f}") for name, seconds in spent.items()]
-    out.print(table(f"{total:.0f} s in all", ("part", "s", "%"), times))
-    if args.out:
-        chosen = result.rungs[-1]
-        draw(args.out / f"sensitivity_{args.size}.png", graph, chosen.graph, crops, config)
+    out.print(table(f"compress quant: {total:.0f} s in all", ("part", "s", "%"), times))
+    if args.charts:
+        draw(args.charts, task, args.size)
 
 
 def real_config(shared: Path, size: str, max_drop: float) -> Config:
-    """Return the config of a published network on coco-mini, without flip test."""
-    options = [f"weights={shared}/weights/tinypose_{size}.pdparams", "eval.flip=false"]
+    """Return the config of a published network on coco-mini."""
+    options = [f"weights={shared}/weights/tinypose_{size}.pdparams", "quant.method=ptq"]
     data = shared / "data" / "coco-mini"
     for part in ("train", "val"):
         options += [f"data.{part}.annotations={data}/annotations/person_keypoints_{part}2017.json"]
@@ -91,25 +94,50 @@ def real_config(shared: Path, size: str, max_drop: float) -> Config:
     return load_config(f"configs/tinypose_{size}.yml", [*options, f"quant.max_drop={max_drop}"])
 
 
-def paddleslim(net: paddle.nn.Layer, crops: np.ndarray, config: Config) -> Callable[[np.ndarray], np.ndarray]:
-    """Quantise with PaddleSlim's own layers, calibrated by moving averages, as it does by default."""
+def plain_int8(task: Task) -> tuple[Any, dict]:
+    """Return the network with one common method for all ranges, nothing equalised, nothing left in FP32."""
+    settings = task.config.quant.model_copy(update={"ranges": "mse"})
+    plain = Task(**{**vars(task), "config": task.config.model_copy(update={"quant": settings})})
+    statistics = climb.channel_statistics(task.graph, batches_of(task.crops, task.config))
+    return task.graph, climb.calibrated(plain, task.graph, statistics, {})
+
+
+def trained(task: Task, net: paddle.nn.Layer, epochs: int) -> list[tuple[str, str, float]]:
+    """Train with fake quantisation: as PaddleSlim does by default, PACT and LSQ; return rows of the table."""
+    settings = task.config.quant.train.model_copy(
+        update={"epochs": epochs, "eval_epochs": max(1, epochs // 8)}
+    )
+    quant = task.config.quant.model_copy(update={"train": settings})
+    config = task.config.model_copy(update={"quant": quant, "train": settings})
+    every = str(len(quantisable(task.graph)))
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        quantised = paddleslim(net, task)
+        fit(config, Path(folder) / "slim", quantised, HeatmapObjective(quantised), batch_inputs)
+        params = read_params(Path(folder) / "slim" / "best.pdparams")
+        quantised.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
+        rows.append((f"PaddleSlim, {epochs} epochs", every, task.measure(as_run(quantised))))
+        for method in ("pact", "lsq"):
+            graph, scales = train_quantised(*plain_int8(task), config, method, Path(folder) / method)
+            ap = task.measure(Simulation(graph, scales))
+            rows.append((f"ours: {PLAIN}, then {method}, {epochs} epochs", every, ap))
+    return rows
+
+
+def paddleslim(net: paddle.nn.Layer, task: Task) -> paddle.nn.Layer:
+    """Quantise with PaddleSlim's own layers and default settings, calibrated by moving averages."""
     from paddleslim import QAT
 
-    settings = {
-        "weight_quantize_type": "channel_wise_abs_max",
-        "activation_quantize_type": "moving_average_abs_max",
-        "quantizable_layer_type": ["Conv2D"],
-    }
     quantised = deepcopy(net)
-    QAT(config=settings).quantize(quantised)
+    QAT(config={"quantizable_layer_type": ["Conv2D"]}).quantize(quantised)
     quantised.train()
     for layer in quantised.sublayers():
         if isinstance(layer, paddle.nn.BatchNorm2D):
             layer.eval()
     with paddle.no_grad():
-        for images in batches_of(crops, config)():
+        for images in batches_of(task.crops, task.config)():
             quantised(paddle.to_tensor(images))
-    return as_run(quantised)
+    return quantised
 
 
 def timed(function: Callable, name: str, spent: dict[str, float]) -> Callable:
@@ -125,30 +153,18 @@ def timed(function: Callable, name: str, spent: dict[str, float]) -> Callable:
     return wrapped
 
 
-def draw(path: Path, before, after, crops: np.ndarray, config: Config) -> None:
-    """Draw the most sensitive convolutions, before and after equalisation, as bars."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    few = crops[:: max(1, len(crops) // 8)]
-    errors = []
-    for graph in (before, after):
-        scales = find_scales(graph, climb.observe(graph, batches_of(crops, config)), config.quant.ranges)
-        errors.append(sensitivity(graph, scales, batches_of(few, config)()))
-    names = list(errors[0])[:15]
-    figure, axis = pyplot.subplots(figsize=(9, 5), layout="constrained")
-    places = np.arange(len(names))
-    for offset, found, label in ((-0.2, errors[0], "plain"), (0.2, errors[1], "equalised")):
-        axis.barh(places + offset, [found[name] for name in names], 0.4, label=label)
-    axis.set_yticks(places, [name.removeprefix("backbone.") for name in names])
-    axis.invert_yaxis()
-    axis.set_xscale("log")
-    axis.set_xlabel("heatmap error when this convolution alone is quantised")
-    axis.legend()
-    with write_whole(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+def draw(folder: Path, task: Task, size: str) -> None:
+    """Draw the sensitivity of each convolution before and after equalisation."""
+    batches = batches_of(task.crops, task.config)
+    few = climb.some_batches(task, climb.SENSITIVITY_PEOPLE)
+    statistics = climb.channel_statistics(task.graph, batches)
+    found = (task.graph, statistics, climb.noise_gains(task.graph, few))
+    for name, (graph, reach, gains) in (("plain", found), ("equalised", climb.equalised(*found))):
+        scales = climb.calibrated(task, graph, reach, gains)
+        with tempfile.TemporaryDirectory() as temporary:
+            write_sensitivity(Path(temporary), sensitivity.sensitivity(graph, scales, few), {}, None)
+            folder.mkdir(parents=True, exist_ok=True)
+            (Path(temporary) / "sensitivity.png").replace(folder / f"sensitivity_{size}_{name}.png")
 
 
 if __name__ == "__main__":

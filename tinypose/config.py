@@ -198,6 +198,17 @@ class DistillConfig(Section):
         return self
 
 
+class QuantTrainConfig(TrainConfig):
+    """pact, lsq: how to train. Batch norm is folded, so its statistics do not move."""
+
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(16, ge=1, description="of all processes together")
+    learning_rate: float = Field(1e-4, gt=0)
+    warmup_steps: int = Field(20, ge=0)
+    decay: Literal["step", "cosine", "none"] = "cosine"
+    static: Literal[False] = Field(False, description="fake quantisation runs step by step")
+
+
 class QuantConfig(Section):
     """How a network is brought to INT8 after training."""
 
@@ -218,17 +229,7 @@ class QuantConfig(Section):
         "auto", description="ptq: never train; auto: lsq, if `auto` has not reached the accuracy otherwise"
     )
     teacher: float = Field(1.0, ge=0, le=1, description="pact, lsq: share of the FP32 network in the loss")
-    train: TrainConfig = Field(
-        TrainConfig(
-            epochs=10,
-            batch_size=16,
-            learning_rate=1e-4,
-            warmup_steps=20,
-            decay="cosine",
-            static=False,
-        ),
-        description="pact, lsq: how; batch norm is folded, so its statistics do not move",
-    )
+    train: QuantTrainConfig = QuantTrainConfig()
 
 
 class Config(Section):

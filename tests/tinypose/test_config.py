@@ -307,3 +307,10 @@ def test_the_command_loads_nothing_heavy_to_show_its_help():
     code = "import sys, tinypose.cli; print(sorted({'paddle', 'cv2', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_one_key_of_a_section_leaves_the_others_at_their_defaults():
+    plain = load_config(CONFIGS / "tinypose_128x96.yml").quant.train
+    assert plain.learning_rate != load_config(CONFIGS / "tinypose_128x96.yml").train.learning_rate
+    changed = load_config(CONFIGS / "tinypose_128x96.yml", ["quant.train.epochs=3"]).quant.train
+    assert changed == plain.model_copy(update={"epochs": 3})
