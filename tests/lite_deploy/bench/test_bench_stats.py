@@ -104,6 +104,28 @@ def test_equal_rounds_compare():
     assert stats.compare(steady, [each * 0.5 for each in steady], 0.05).verdict == "fine"
 
 
+KINDS_OF_NOISE = {
+    "between": st.floats(0, 0.02),
+    "within": st.floats(0.005, 0.1),
+    "correlation": st.floats(0, 0.9),
+    "runs": st.sampled_from([15, 40]),
+}
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 2**31), st.integers(3, 6), st.fixed_dictionaries(KINDS_OF_NOISE))
+def test_stated_rates_hold_whatever_the_noise(seed, rounds, noise):
+    """Right at the limit at most one alarm in twenty; a shift far past the noise is always found."""
+    trials, alarms = 120, 0
+    for trial in range(trials):
+        rng = np.random.default_rng([seed, trial])
+        old = measure(rng, rounds, **noise)
+        alarms += stats.compare(old, measure(rng, rounds, base=10.5, **noise), 0.05).verdict == "slower"
+        if trial % 10 == 0:
+            assert stats.compare(old, measure(rng, rounds, base=20.0, **noise), 0.05).verdict == "slower"
+    assert alarms / trials <= 0.05 + 4.5 * np.sqrt(0.05 * 0.95 / trials)
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 1000), st.sampled_from([3, 5]))
 def test_units_do_not_matter(seed, factor, rounds):

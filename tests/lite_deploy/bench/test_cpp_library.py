@@ -51,15 +51,20 @@ def same_crop(result: np.ndarray, image: np.ndarray, matrix: np.ndarray) -> None
     np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
 
 
-def test_crops_of_real_people(pose_check, shared, tmp_path):
-    root = shared / "data" / "coco-mini"
+def real_people(root: Path, sizes) -> list[tuple]:
+    """Return (image, matrix, size) of each annotated person of coco-mini, the sizes in turn."""
     content = json.loads((root / "annotations" / "person_keypoints_val2017.json").read_text())
     names = {each["id"]: each["file_name"] for each in content["images"]}
     images = {key: cv2.imread(str(root / "val2017" / name))[..., ::-1].copy() for key, name in names.items()}
-    jobs = []
+    people = []
     for number, person in enumerate(a for a in content["annotations"] if a["num_keypoints"]):
-        size = ((192, 256), (96, 128))[number % 2]
-        jobs.append((images[person["image_id"]], geometry.crop_matrix(person["bbox"], size), size))
+        size = sizes[number % len(sizes)]
+        people.append((images[person["image_id"]], geometry.crop_matrix(person["bbox"], size), size))
+    return people
+
+
+def test_crops_of_real_people(pose_check, shared, tmp_path):
+    jobs = real_people(shared / "data" / "coco-mini", ((192, 256), (96, 128)))
     assert len(jobs) == 68
     for result, (image, matrix, _) in zip(crop_with(pose_check, tmp_path, jobs), jobs, strict=True):
         same_crop(result, image, matrix)
@@ -106,6 +111,46 @@ def test_decode(pose_check, tmp_path, method):
             expected = heatmap.decode(maps, method, blur)
             np.testing.assert_allclose(found[..., :2], expected[..., :2], rtol=0, atol=0.01)
             np.testing.assert_array_equal(found[..., 2], expected[..., 2])
+
+
+@pytest.fixture(scope="session")
+def real_heatmaps(shared):
+    """What the published network makes of coco-mini: float32 [68, 17, 32, 24]; and the crops' matrices."""
+    import paddle
+
+    from tinypose.config import CONFIGS, load_config
+    from tinypose.models import build_model
+    from tinypose.models.weights import load_weights
+
+    net = build_model(load_config(CONFIGS / "tinypose_128x96.yml").model, 17)
+    load_weights(net, shared / "weights" / "tinypose_128x96.pdparams")
+    net.eval()
+    people = real_people(shared / "data" / "coco-mini", ((96, 128),))
+    crops = [normalise(geometry.crop_image(image, matrix, size)) for image, matrix, size in people]
+    with paddle.no_grad():
+        maps = [net(paddle.to_tensor(np.stack(crops[i : i + 17]))).numpy() for i in range(0, 68, 17)]
+    return np.concatenate(maps), [matrix for _, matrix, _ in people]
+
+
+def test_joints_of_real_people(pose_check, real_heatmaps, tmp_path):
+    """From the network's heatmaps to pixels of the picture, to a hundredth of a pixel."""
+    maps, matrices = real_heatmaps
+    assert (maps.max(axis=(2, 3)) > 0.3).mean() > 0.5  # it did see people
+    found = decode_with(pose_check, tmp_path, maps.reshape(1, -1, 32, 24), "dark", 3).reshape(68, 17, 3)
+    expected = heatmap.decode(maps, "dark", 3)
+    np.testing.assert_array_equal(found[..., 2], expected[..., 2])
+    lines = [
+        f"image 96 128 24 32 stride {hexed(matrix)} {hexed(point[:2])}"
+        for matrix, points in zip(matrices, found, strict=True)
+        for point in points
+    ]
+    moved = [[float.fromhex(word) for word in line.split()] for line in pose_check(lines)]
+    in_crops = heatmap.to_crop(expected, (96, 128), (24, 32), "stride")
+    pictures = [
+        geometry.transform(geometry.invert(matrix), points[:, :2])
+        for matrix, points in zip(matrices, in_crops, strict=True)
+    ]
+    np.testing.assert_allclose(np.reshape(moved, (68, 17, 2)), pictures, rtol=0, atol=0.01)
 
 
 def test_matrices(pose_check):
