@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 
 from compress.cli import main
+from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, some_batches
+from compress.quant.data import batches_of
+from compress.quant.gains import noise_gains
+from compress.quant.observe import channel_statistics
 from compress.quant.package import read_package
+from compress.quant.simulate import Simulation
+from compress.quant.task import read_task
 from tinypose.config import load_config
 from tinypose.data.synthetic import draw_set
+from tinypose.files import read_json
 from tinypose.models import build_model
 from tinypose.models.weights import write_params
 
@@ -68,3 +75,31 @@ def test_a_mistake_is_one_message_and_writes_nothing(small, monkeypatch, tmp_pat
     assert call(monkeypatch, "quant", *small, *words, "--output", tmp_path / "int8") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "int8").exists()
+
+
+def test_the_same_command_writes_the_same_bytes(small, monkeypatch, tmp_path):
+    for name in ("one", "two"):
+        assert call(monkeypatch, "quant", *small, "--keep-fp32", 2, "--output", tmp_path / name) == 0
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert {"graph.npz", "quant.json", "sensitivity.json", "sensitivity.png"} <= set(names)
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+
+def test_sensitivity_by_ap_is_what_each_convolution_loses_alone(small, monkeypatch, tmp_path, capsys):
+    words = [*small, "--by", "ap", "--output", tmp_path]
+    assert call(monkeypatch, "sensitivity", *words) == 0
+    assert "AP lost" in capsys.readouterr().out
+    content = read_json(tmp_path / "sensitivity.json")
+    layers = content["convolutions"]
+    assert [each["ap"] for each in layers] == sorted(each["ap"] for each in layers)
+    assert (tmp_path / "sensitivity.png").read_bytes().startswith(b"\x89PNG")
+
+    task = read_task(load_config(small[1], [each[2:] for each in small[2:]]), "config")
+    statistics = channel_statistics(task.graph, batches_of(task.crops, task.config))
+    found = equalised(task.graph, statistics, noise_gains(task.graph, some_batches(task, SENSITIVITY_PEOPLE)))
+    scales = calibrated(task, *found)
+    for name in (layers[0]["name"], layers[-1]["name"]):
+        alone = task.measure(Simulation(found[0], {name: scales[name]}))
+        assert alone == pytest.approx(next(each["ap"] for each in layers if each["name"] == name), abs=1e-3)
+    assert task.measure(Simulation(found[0], {})) == content["fp32_ap"]

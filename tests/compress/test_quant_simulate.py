@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
 from compress.quant.arithmetic import fake_quant, round_away
+from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics, observe
+from compress.quant.ranges import METHODS, find_range
 from compress.quant.scales import ConvScale, quantise_weight, weight_ranges, without
-from compress.quant.sensitivity import sensitivity
-from compress.quant.simulate import Simulation
+from compress.quant.search import search_ranges
+from compress.quant.sensitivity import each_alone, sensitivity
+from compress.quant.simulate import Simulation, written_as_int8
 from tinypose.errors import UserError
 
 
@@ -126,3 +129,58 @@ def test_not_finite_activations_are_named():
 def test_without_leaves_the_rest():
     scales = {name: ConvScale(1.0, np.ones(1, np.float32)) for name in "abc"}
     assert set(without(scales, ["b"])) == {"a", "c"}
+
+
+def test_what_only_int8_reads_is_written_in_whole_numbers(calibrate):
+    graph, x = small_graph(), images()
+    graph.nodes[2:3] = [convolution("middle", "b", "c", np.eye(8)[..., None, None])]
+    scales = calibrate(graph, [x], "abs_max")
+    assert set(written_as_int8(graph, scales)) == {"a", "b", "c"}
+    assert set(written_as_int8(graph, without(scales, ["last"]))) == {"a", "b"}
+    assert not written_as_int8(small_graph(), without(scales, ["middle", "depth"]))  # the sum reads "a"
+
+
+def test_sensitivity_goes_on_where_it_was_stopped(calibrate, tmp_path):
+    graph, batches = small_graph(), [images(3, 1), images(2, 2), images(1, 3)]
+    scales = calibrate(graph, batches, "mse")
+    whole = sensitivity(graph, scales, batches, progress="")
+
+    cache = tmp_path / "cache.npz"
+    counted, cache_done = [], False
+
+    def count(each_graph, each_scales, each_images):
+        counted.append(len(each_images))
+        if len(counted) == 3 and not cache_done:
+            raise KeyboardInterrupt
+        return each_alone(each_graph, each_scales, each_images)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("compress.quant.sensitivity.each_alone", count)
+        with pytest.raises(KeyboardInterrupt):
+            sensitivity(graph, scales, batches, cache, progress="")
+        cache_done = True
+        assert sensitivity(graph, scales, batches, cache, progress="") == whole
+        assert counted == [3, 2, 1, 1]  # the third batch twice: it was stopped in it
+        assert sensitivity(graph, scales, batches, cache, progress="") == whole
+        assert counted == [3, 2, 1, 1]
+        other = {**scales, "first": ConvScale(1.0, scales["first"].weight)}
+        assert sensitivity(graph, other, batches, cache, progress="") != whole
+
+
+def test_the_range_with_the_least_heatmap_error_is_chosen():
+    graph, x = small_graph(), images(6)
+    x[0, 0, 0, 0] = 60.0  # one value far out: whether to clip it is what has to be decided
+    statistics = channel_statistics(graph, lambda: [x])
+    histograms = observe(graph, lambda: [x], statistics)
+    chosen = search_ranges(graph, histograms, noise_gains(graph, [x]), [x], 99.9, progress="")
+    assert set(chosen) == {"image", "a", "c"}
+    expected = run_numpy(graph, x)[0]
+
+    def error(limit: float) -> float:
+        """Round the image for its reader, with weights as they are."""
+        rounded = fake_quant(paddle.to_tensor(x), limit).numpy()
+        return float(((run_numpy(graph, rounded)[0] - expected) ** 2).sum())
+
+    candidates = [find_range(histograms["image"], method, 99.9) for method in METHODS]
+    assert max(candidates) > 1.5 * min(candidates)
+    assert error(chosen["image"]) <= min(map(error, candidates)) * 1.05  # like candidates are tried once
