@@ -17,6 +17,7 @@ class CaseStats:
     """One case: latencies in milliseconds from picture to joints, and what happened meanwhile."""
 
     model: str
+    precision: str
     threads: int
     cluster: str
     engine: str
@@ -32,15 +33,23 @@ def analyse(results: Results) -> list[CaseStats]:
     """Sum up each case of a results file, in the order of models, clusters and threads."""
     confidence = results.run.options.get("confidence", 0.95)
     precision = results.run.options.get("precision", 0.03)
-    models = [each["name"] for each in results.run.artifact.get("models", ())]
+    precisions = {each["name"]: each.get("precision", "") for each in results.run.artifact.get("models", ())}
+    models = list(precisions)
+    clusters = [each["name"] for each in results.run.machine.get("clusters", ())]  # fastest first
 
     def place(key: tuple[str, int, str]) -> tuple:
         model, threads, cluster = key
-        return models.index(model) if model in models else len(models), model, cluster, threads
+        named = (models, model), (clusters, cluster)
+        ranks = [names.index(each) if each in names else len(names) for names, each in named]
+        return *ranks, model, cluster, threads
 
     by_case = results.by_case()
     cores = core_count(results)
-    return [_case(by_case[key], confidence, precision, cores) for key in sorted(by_case, key=place)]
+    found = []
+    for key in sorted(by_case, key=place):
+        visits, warnings = by_case[key], _warnings(by_case[key], confidence, precision, cores)
+        found.append(_case(visits, precisions.get(key[0], ""), confidence, warnings))
+    return found
 
 
 def is_quiet(visit: VisitLine, cores: int) -> bool:
@@ -89,7 +98,9 @@ def compare(old: Results, new: Results, max_slowdown: float) -> list[Compared]:
     return rows
 
 
-def _case(visits: Sequence[VisitLine], confidence: float, precision: float, cores: int) -> CaseStats:
+def _case(
+    visits: Sequence[VisitLine], precision: str, confidence: float, warnings: Sequence[str]
+) -> CaseStats:
     first = visits[0]
     stages = {
         name: float(np.median(np.concatenate([getattr(each, f"{name}_ms") for each in visits])))
@@ -97,6 +108,7 @@ def _case(visits: Sequence[VisitLine], confidence: float, precision: float, core
     }
     return CaseStats(
         model=first.model,
+        precision=precision,
         threads=first.threads,
         cluster=first.cluster,
         engine=f"{first.engine} {first.engine_version}",
@@ -105,7 +117,7 @@ def _case(visits: Sequence[VisitLine], confidence: float, precision: float, core
         load_ms=float(np.median([each.load_ms for each in visits])),
         first_ms=float(np.median([each.first_ms for each in visits])),
         peak_mb=max(each.peak_kb for each in visits) / 1024,
-        warnings=tuple(_warnings(visits, confidence, precision, cores)),
+        warnings=tuple(warnings),
     )
 
 

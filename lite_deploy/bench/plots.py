@@ -27,17 +27,18 @@ Run = tuple[Results, list[CaseStats]]
 def latency(runs: Sequence[Run]) -> str:
     """Draw the median, its confidence interval, and minimum to p99, for each case of each run."""
     labels = list(dict.fromkeys(case_label(case) for _, cases in runs for case in cases))
-    figure, axes = _figure(len(labels) * (0.35 + 0.45 * len(runs)) + 1)
+    row = _row(labels, 0.35, 0.12) + _row(labels, 0.45, 0.28) * len(runs)
+    figure, axes = _figure(len(labels) * row + 1)
     step = 0.72 / len(runs)
-    for number, (results, cases) in enumerate(runs):
+    for number, (_, cases) in enumerate(runs):
         for case in cases:
             y = labels.index(case_label(case)) + (number - (len(runs) - 1) / 2) * step
-            color = RUNS[number % len(RUNS)] if len(runs) > 1 else _precision_color(results, case)
+            color = RUNS[number % len(RUNS)] if len(runs) > 1 else _precision_color(case)
             s = case.summary
             axes.plot([s.minimum, s.p99], [y, y], color=color, linewidth=1.2, alpha=0.55)
             axes.plot([s.low, s.high], [y, y], color=color, linewidth=7, alpha=0.45, solid_capstyle="butt")
             axes.plot(s.median, y, "o", color=color, markersize=6)
-            _note(axes, f"{s.median:.3g}", (s.median, y), (0, 7), ha="center")
+            _note(axes, f"{s.median:.3g}", (s.median, y), (0, 5), ha="center")
     _cases_axis(axes, labels)
     # A straggler or two would squeeze all else: their lines run to the edge.
     summaries = [case.summary for _, cases in runs for case in cases]
@@ -53,12 +54,12 @@ def distributions(run: Run) -> str:
     """Draw how the latencies of each case are spread, all runs of all rounds."""
     results, cases = run
     by_case = results.by_case()
-    figure, axes = _figure(len(cases) * 0.9 + 1)
+    figure, axes = _figure(len(cases) * _row(cases, 0.9, 0.5) + 1)
     for y, case in enumerate(cases):
         times = np.concatenate([v.total_ms for v in by_case[case.model, case.threads, case.cluster]])
         # A few stragglers would squeeze all else: they are counted at the edge.
         shown = times[times <= np.percentile(times, 98) * 1.0001]
-        color = _precision_color(results, case)
+        color = _precision_color(case)
         if len(np.unique(shown)) > 2:
             parts = axes.violinplot([shown], [y], orientation="horizontal", widths=0.75, showextrema=False)
             for body in parts["bodies"]:
@@ -73,7 +74,7 @@ def distributions(run: Run) -> str:
 def stages(run: Run) -> str:
     """Draw what each stage takes of the median."""
     results, cases = run
-    figure, axes = _figure(len(cases) * 0.62 + 1.2)
+    figure, axes = _figure(len(cases) * _row(cases, 0.62, 0.36) + 1.2)
     for y, case in enumerate(cases):
         left = 0.0
         total = sum(case.stages.values())
@@ -93,7 +94,7 @@ def rounds(run: Run) -> str:
     """Draw each round's median against its case's: drift, throttling and noise show here."""
     results, cases = run
     by_case = results.by_case()
-    figure, axes = _figure(3.2)
+    figure, axes = _figure(max(3.2, 0.24 * len(cases)))
     for number, case in enumerate(cases):
         visits = by_case[case.model, case.threads, case.cluster]
         values = [100 * (np.median(v.total_ms) / case.summary.median - 1) for v in visits]
@@ -120,7 +121,7 @@ def accuracy(runs: Sequence[Run]) -> str:
     for number, (results, cases) in enumerate(runs):
         for case, ap, _ in with_accuracy(results, cases):
             where = (case.stages["network"], ap)
-            axes.plot(*where, "os^vP*"[number % 6], color=_precision_color(results, case), markersize=7)
+            axes.plot(*where, "os^vP*"[number % 6], color=_precision_color(case), markersize=7)
             side = (8, 4) if number % 2 == 0 else (8, -12)
             _note(axes, f"{case.model}, {case.threads} thr.", where, side)
     if len(runs) > 1:
@@ -154,9 +155,8 @@ def case_label(case: CaseStats) -> str:
     return f"{case.model}, {case.threads} thread{'s' * (case.threads > 1)}{place}"
 
 
-def _precision_color(results: Results, case: CaseStats) -> str:
-    models = {each["name"]: each.get("precision") for each in results.run.artifact.get("models", ())}
-    return PRECISION.get(models.get(case.model, ""), GREY)
+def _precision_color(case: CaseStats) -> str:
+    return PRECISION.get(case.precision, GREY)
 
 
 def _figure(height: float) -> tuple[Figure, Axes]:
@@ -166,6 +166,11 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     axes.grid(alpha=0.25, linewidth=0.8)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def _row(rows: Sequence, roomy: float, dense: float) -> float:
+    """Return the height of a row in inches: many rows stand closer, so that they can be seen at once."""
+    return roomy if len(rows) <= 8 else dense
 
 
 def _note(axes: Axes, text: str, at: tuple, offset: tuple, **style) -> None:

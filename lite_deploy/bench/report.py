@@ -1,13 +1,13 @@
 """Results files as one page that can be shown: HTML that needs nothing else, and Markdown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lite_deploy.bench import plots, published
+from lite_deploy.bench import plots, published, stats
 from lite_deploy.bench.analysis import CaseStats, analyse, compare
 from lite_deploy.bench.results import Results
 from lite_deploy.bench.show import NOT_ARM
@@ -27,7 +27,8 @@ class Section:
     arm: bool
     facts: dict[str, str]
     fastest: CaseStats
-    reference: CaseStats  # the slowest model with as many threads, to say how much faster the fastest is
+    in_short: list[str]  # the summary, in sentences
+    megabytes: dict[str, float]  # of each model's files
     accuracy: list[tuple[CaseStats, float, dict]]
 
 
@@ -42,7 +43,7 @@ def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
     Raises:
         UserError: a file without any measurement.
     """
-    sections = [_section(results) for results in every]
+    sections = [_section(results) for results in _told_apart(every)]
     values = {
         "sections": sections,
         "side_by_side": _side_by_side(sections),
@@ -61,7 +62,8 @@ def _section(results: Results) -> Section:
         raise UserError(f"{results.path}: nothing was measured: {_why_empty(results)}")
     cases = analyse(results)
     fastest = min(cases, key=lambda case: case.summary.median)
-    rivals = [case for case in cases if (case.threads, case.cluster) == (fastest.threads, fastest.cluster)]
+    accuracy = plots.with_accuracy(results, cases)
+    models = results.run.artifact.get("models", ())
     return Section(
         results=results,
         cases=cases,
@@ -69,9 +71,62 @@ def _section(results: Results) -> Section:
         arm=bool(results.run.machine.get("arm")),
         facts=_facts(results),
         fastest=fastest,
-        reference=max(rivals, key=lambda case: case.summary.median),
-        accuracy=plots.with_accuracy(results, cases),
+        in_short=_in_short(results, cases, fastest, {case.model: ap for case, ap, _ in accuracy}),
+        megabytes={each["name"]: each.get("bytes", 0) / 1e6 for each in models},
+        accuracy=accuracy,
     )
+
+
+def _told_apart(every: Sequence[Results]) -> list[Results]:
+    """Give runs of one name, such as two runs of one device, the names of their files as well."""
+    names = [results.name for results in every]
+    files = [results.path.stem for results in every]
+    if len(set(files)) < len(files):
+        files = [str(results.path) for results in every]
+    told = []
+    for results, name, file in zip(every, names, files, strict=True):
+        label = name if names.count(name) == 1 else f"{name} ({file})"
+        told.append(replace(results, run=results.run.model_copy(update={"label": label})))
+    return told
+
+
+def _in_short(
+    results: Results, cases: Sequence[CaseStats], fastest: CaseStats, ap: dict[str, float]
+) -> list[str]:
+    """Say in sentences what a reader in a hurry must know of a run."""
+    s, network = fastest.summary, fastest.stages["network"]
+    said = [
+        f"The fastest is {plots.case_label(fastest)}: {_ms(s.median)} ms from the picture to the joints "
+        f"(95 %: {_ms(s.low)} to {_ms(s.high)}), of which the network takes {_ms(network)} ms."
+    ]
+    place = fastest.threads, fastest.cluster, fastest.engine
+    rivals = [case for case in cases if (case.threads, case.cluster, case.engine) == place]
+    plain = next((case for case in rivals if case.precision == "fp32"), None)
+    said += [_against(plain, case, results, ap) for case in rivals if plain and case is not plain]
+    passed = {check.model: check.passed for check in results.checks}
+    if wrong := [model for model, right in passed.items() if not right]:
+        said.append(f"WRONG output, so not measured: {', '.join(wrong)}.")
+    else:
+        said.append("Each model gives the expected output on this device.")
+    if doubtful := sum(bool(case.warnings) for case in cases):
+        said.append(f"With reservations, which stand below the numbers: {doubtful} of {len(cases)} cases.")
+    else:
+        said.append("Nothing speaks against the numbers: no throttling, no noise, medians known well enough.")
+    return said
+
+
+def _against(plain: CaseStats, case: CaseStats, results: Results, ap: dict[str, float]) -> str:
+    """Say how a case compares with the one in FP32 of the same threads and cores."""
+    by_case = results.by_case()
+    keys = [(each.model, each.threads, each.cluster) for each in (case, plain)]
+    fast, slow = ([visit.total_ms for visit in by_case[key]] for key in keys)
+    result = stats.compare(fast, slow, 0.0)
+    said = f"{case.model} is {result.ratio:.2f} times as fast as {plain.model}"
+    if result.low:
+        said += f" (95 %: {result.low:.2f} to {result.high:.2f})"
+    if {case.model, plain.model} <= ap.keys():
+        said += f"; AP {ap[case.model]:.1f} against {ap[plain.model]:.1f}"
+    return said + "."
 
 
 def _why_empty(results: Results) -> str:
@@ -91,6 +146,7 @@ def _facts(results: Results) -> dict[str, str]:
     versions = sorted({f"{visit.engine} {visit.engine_version}" for visit in results.visits})
     heat = [v.temperature_c["after"] for v in results.visits if v.temperature_c.get("after") is not None]
     made = run.artifact.get("tools", {})
+    used = " ".join(("edge-pose", run.tools["edge-pose"])) if "edge-pose" in run.tools else ""
     return {
         "Device": run.device,
         "Model": machine.get("model", ""),
@@ -104,6 +160,7 @@ def _facts(results: Results) -> dict[str, str]:
         "Models": f"{run.artifact.get('folder', '')} ({run.artifact.get('config', '')})",
         "Input": f"{size.get('height', '?')}x{size.get('width', '?')}",
         "Engines": ", ".join(versions),
+        "Measured by": used,
         "Models made by": ", ".join(f"{name} {version}" for name, version in made.items()),
         "Runner": ", ".join(sorted({visit.runner for visit in results.visits})),
         "Started": run.started,
@@ -153,10 +210,15 @@ def _environment(html: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["ms"] = lambda value: f"{value:.2f}" if value < 100 else f"{value:.0f}"
+    environment.filters["ms"] = _ms
+    environment.filters["megabytes"] = lambda value: f"{value:.2f}" if value else ""
     environment.filters["cell"] = _cell
     environment.filters["name"] = lambda path: Path(path).name
     return environment
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
 def _cell(value: object) -> str:

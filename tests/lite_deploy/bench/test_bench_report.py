@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lite_deploy.bench.analysis import analyse
 from lite_deploy.bench.published import FIGURES
-from lite_deploy.bench.results import CheckLine, EndLine, FailureLine, RunLine, VisitLine, append
+from lite_deploy.bench.results import (
+    CheckLine,
+    EndLine,
+    FailureLine,
+    RunLine,
+    VisitLine,
+    append,
+    read_results,
+)
 from lite_deploy.cli import app
 from tinypose.errors import UserError
 
@@ -138,9 +147,46 @@ def test_markdown(tmp_path):
             bars = [len(re.findall(r"(?<!\\)\|", each)) for each in lines[number - 1 : number + 3]]
             assert bars[0] == bars[1] == bars[2], lines[number - 1 : number + 3]
     for model in MODELS:
-        assert f"| {model} | 1 | any |" in text
+        assert f"| {model} | {model[-4:].upper()} | 1 | any |" in text
     for each in FIGURES:
         assert f"| {each.name} {each.precision} | {each.ap} | {each.latency_ms} | published |" in text
+
+
+def test_the_summary_says_what_matters(tmp_path):
+    first, second = (write_results(tmp_path / f"{name}.jsonl", seed=seed) for seed, name in enumerate("ab"))
+    append(second, FailureLine(model="arm_fp16", threads=2, cluster="any", message="crashed"))
+    wrong = {"difference": 0.9, "correlation": 0.1, "moved": 50.0, "passed": False}
+    append(second, CheckLine(model="arm_int8", expected_by="test", **wrong))
+    assert command("report", first, second, "--out", tmp_path / "report.html").exit_code == 0
+    for file in ("report.md", "report.html"):
+        text = (tmp_path / file).read_text()
+        assert "Board (a)" in text and "Board (b)" in text  # two runs of one device are told apart
+        assert text.count("The fastest is arm_int8, 1 thread: 6.5") == 2
+        # The known ratio, with its interval: (9.0 + 0.5) / (7.0 + 0.5) and (9.0 + 0.5) / (6.0 + 0.5).
+        for model, true in (("arm_fp16", 9.5 / 7.5), ("arm_int8", 9.5 / 6.5)):
+            found = re.findall(rf"{model} is (\S+) times as fast as arm_fp32 \(95 %: (\S+) to (\S+)\)", text)
+            assert len(found) == 2
+            for ratio, low, high in np.array(found, float):
+                assert low <= ratio <= high and abs(ratio - true) < 0.03
+        assert text.count("Each model gives the expected output") == 1
+        assert text.count("WRONG output, so not measured: arm_int8.") == 1
+        assert text.count("Nothing speaks against the numbers") == 2
+
+
+def test_cases_stand_in_the_order_of_clusters(tmp_path):
+    path = write_results(tmp_path / "r.jsonl", models={"arm_fp32": 9.0})
+    run, *lines = [json.loads(line) for line in path.read_text().splitlines()]
+    run["machine"]["clusters"] = [{"name": name} for name in ("big", "middle", "little")]
+    visits = [line for line in lines if line["kind"] == "visit"]
+    every = [
+        {**v, "cluster": name, "threads": n}
+        for name in ("little", "big", "middle")
+        for n in (2, 1)
+        for v in visits
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in (run, *every)))
+    found = [(case.cluster, case.threads, case.precision) for case in analyse(read_results(path))]
+    assert found == [(name, n, "fp32") for name in ("big", "middle", "little") for n in (1, 2)]
 
 
 def test_a_report_needs_measurements(tmp_path):
@@ -163,6 +209,12 @@ def test_compare_in_continuous_integration(tmp_path):
     done = command("compare", old, fewer)
     assert done.exit_code == 1 and "missing" in done.output
     assert command("compare", fewer, old).exit_code == 0
+    nothing = write_results(tmp_path / "nothing.jsonl", models={})
+    assert isinstance(command("compare", nothing, old).exception, UserError)  # or it would always pass
+    assert command("compare", old, nothing).exit_code == 1
+    with open(same) as file:
+        (tmp_path / "cut.jsonl").write_text("".join(file.readlines()[:-1]))
+    assert "broken off before its end" in command("compare", old, tmp_path / "cut.jsonl").output
 
 
 def test_compare_does_not_judge_noise(tmp_path):
