@@ -110,7 +110,9 @@ def _in_short(
         said.append("Each model gives the expected output on this device.")
     if doubtful := sum(bool(case.warnings) for case in cases):
         said.append(f"With reservations, which stand below the numbers: {doubtful} of {len(cases)} cases.")
-    else:
+    if results.failures:
+        said.append(f"Failures, which stand below the numbers: {len(results.failures)}.")
+    if not doubtful and not results.failures:
         said.append("Nothing speaks against the numbers: no throttling, no noise, medians known well enough.")
     return said
 
