@@ -7,7 +7,8 @@ number of threads, and how often the detector runs. A stage's time is that of a 
 another quantile) times its calls a frame. With `--clock cpu` it is the processor's time of the main thread:
 on a machine that others use, that is what the stage takes, but it is right for engines of one thread only.
 `in all` is their sum without reading, drawing and writing, which have threads of their own; the last
-line is the time that passes from frame to frame when, as in `tinypose infer`, they go on beside the networks.
+line is the time that passes from frame to frame when, as in `tinypose infer`, they go on beside the networks
+(not with `--clock cpu`: no processor's clock knows what runs side by side).
 """
 
 import argparse
@@ -107,8 +108,8 @@ def measure_video(
     settings: FollowSettings,
     clock: Callable[[], float],
     quantile: float,
-) -> tuple[dict[str, float], float]:
-    """Return milliseconds a frame by stage, one after another, and of a frame when stages overlap."""
+) -> tuple[dict[str, float], float | None]:
+    """Return milliseconds a frame by stage, one after another, and, on the wall's clock, when they overlap."""
     watch = Stopwatch(clock)
     follow = PeopleInVideo(timed(estimate, watch), settings)
     frames = iter(Video(path))
@@ -123,6 +124,8 @@ def measure_video(
                 people = take(look(frame.image, frame.time))
                 write(draw(people, frame.image), frame.time)
                 count += 1
+        if clock is not CLOCKS["wall"]:
+            return watch.per_frame(count, quantile), None
         with VideoWriter(Path(folder) / "overlapped.mp4", 30) as writer:
             follow = PeopleInVideo(estimate, settings)
             start = time.perf_counter()
@@ -176,19 +179,21 @@ def timed(estimate: PoseEstimator, watch: Stopwatch) -> PoseEstimator:
 
 def show(title: str, rows: list, whole: str, stages: tuple[str, ...]) -> None:
     """Print one column for each measurement; the last line is the share of all but the networks."""
-    lines: list[list[str]] = [[name] for name in (*stages, "in all", "of it, not the networks", whole)]
+    names = (*stages, "in all", "of it, not the networks", whole)
+    lines: list[list[str]] = [[name] for name in names if name != whole or rows[0][-1] is not None]
     for *_, times, wall in rows:
         serial = sum(times.get(stage, 0) for stage in STAGES)
         networks = sum(times.get(stage, 0) for stage in NETWORKS)
         values = [f"{times.get(stage, 0):.2f}" for stage in stages]
-        values += [f"{serial:.1f}", f"{100 * (1 - networks / serial):.0f} %", f"{wall:.1f}"]
+        values += [f"{serial:.1f}", f"{100 * (1 - networks / serial):.0f} %"]
+        values += [] if wall is None else [f"{wall:.1f}"]
         for line, value in zip(lines, values, strict=True):
             line.append(value)
-    names = [
+    columns = [
         f"{engine}\n{threads} thread{'s' * (threads > 1)}\nevery {every}"
         for engine, threads, every, *_ in rows
     ]
-    out.print(table(title, ("", *names), lines))
+    out.print(table(title, ("", *columns), lines))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What smoothing does to a video with one person: steadier joints at rest, and how far moving ones lag.
 
-    python benchmarks/smoothing.py POSE DETECTOR --video VIDEO [--plot docs/smoothing.svg]
+    python benchmarks/smoothing.py POSE DETECTOR --video VIDEO [--plot docs/images/smoothing.png]
 
 POSE and DETECTOR are artifact folders (`lite-deploy export`, `export-detector`).
 """
@@ -65,23 +65,23 @@ def plot(times: np.ndarray, paths: dict[str, np.ndarray], skeleton: Skeleton, pa
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "smoothing"  # the same picture for the same numbers
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 1, figsize=(9, 6), layout="constrained")
+    figure, axes = pyplot.subplots(2, 1, figsize=(8, 5), dpi=90, layout="constrained")
     for axis, joint, (start, end) in zip(axes, ("nose", "left_wrist"), ((0, 4), (1.2, 2.2)), strict=True):
         part = (times >= start) & (times <= end)
         index = skeleton.index(joint)
-        for name, style in (("none", "0.6"), ("one_euro", "C0"), ("ema", "C1")):
-            axis.plot(times[part], paths[name][part, index, 1], color=style, label=NAMES[name], linewidth=1.3)
+        for name, color, width in (("none", "0.75", 3.5), ("one_euro", "C0", 1.3), ("ema", "C1", 1.3)):
+            path_y = paths[name][part, index, 1]
+            axis.plot(times[part], path_y, color=color, label=NAMES[name], linewidth=width)
         axis.set_title(f"{joint.replace('_', ' ')}, height in the picture")
         axis.set_ylabel("pixels from the top")
         axis.invert_yaxis()
         axis.grid(alpha=0.3)
     axes[1].set_xlabel("seconds")
-    axes[0].legend(loc="upper right")
+    axes[1].legend(loc="lower right")
     with write_whole(path) as temporary:
-        figure.savefig(temporary, metadata={"Date": None} if path.suffix == ".svg" else None)
+        figure.savefig(temporary)
     pyplot.close(figure)
 
 
