@@ -6,6 +6,7 @@ Quantized Neural Networks", 2018), whose gradient comes from what is clipped, or
 through the rounding itself as if it were not there. BatchNorm is folded, so its statistics are frozen.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,12 @@ class FakeQuantNet(nn.Layer):
     def __init__(self, graph: Graph, scales: Scales, method: str) -> None:
         super().__init__()
         self.graph, self.method = graph, method
-        self.net = GraphNet(graph)
+        units = _units(graph, scales)
+        self.net = GraphNet(_in_units(graph, units, np.divide))
+        self.units = units
+        self._units = {
+            name: {key: paddle.to_tensor(u) for key, u in each.items()} for name, each in units.items()
+        }
         self.quantised = {node.name: node.inputs[0] for node in quantisable(graph) if node.name in scales}
         limits = {tensor: scales[name].input for name, tensor in self.quantised.items()}
         self.places = {tensor: f"log_range_{index}" for index, tensor in enumerate(sorted(limits))}
@@ -45,7 +51,10 @@ class FakeQuantNet(nn.Layer):
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
         """Return the heatmaps as the device would compute them, with gradients."""
-        params = self.net.tensors()
+        params = {
+            name: {key: value * self._units[name][key] for key, value in each.items()}
+            for name, each in self.net.tensors().items()
+        }
         for name in self.quantised:
             params[name] = {**params[name], "weight": _rounded_weight(params[name]["weight"])}
         results = run(self.graph, {self.graph.input: images}, params=params, compute=self._compute)
@@ -60,7 +69,7 @@ class FakeQuantNet(nn.Layer):
 
     def result(self) -> tuple[Graph, dict[str, ConvScale]]:
         """Return the trained graph and its ranges, for the simulation and for export."""
-        graph = self.net.to_graph()
+        graph = _in_units(self.net.to_graph(), self.units, np.multiply)
         nodes = {node.name: node for node in graph.convolutions()}
         limits = {tensor: float(np.exp(getattr(self, place).item())) for tensor, place in self.places.items()}
         scales = {
@@ -142,6 +151,37 @@ def train_quantised(
     params = read_params(output / "best.pdparams")
     net.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
     return net.result()
+
+
+def _units(graph: Graph, scales: Scales) -> dict[str, dict[str, np.ndarray]]:
+    """Return what each parameter is trained in units of: arrays that broadcast, by node and parameter.
+
+    Folded BatchNorm leaves weights whose channels differ by factors of thousands. A step of Adam is about the
+    rate in any parameter, so it would change some channels not at all and destroy others. In units of its
+    channel's greatest weight, a step is the same share of INT8's range everywhere.
+    """
+    units: dict[str, dict[str, np.ndarray]] = {}
+    for node in graph.nodes:
+        units[node.name] = {key: np.float32(max(np.abs(a).max(), 1e-12)) for key, a in node.params.items()}
+        if node.kind == "conv2d":
+            weight = node.params["weight"]
+            units[node.name]["weight"] = weight_ranges(node).reshape(-1, 1, 1, 1)
+            if "bias" in node.params:  # about what the convolution's sums reach
+                reach = scales[node.name].input / 4 if node.name in scales else 1.0
+                sums = np.sqrt((weight**2).sum((1, 2, 3))) * reach
+                units[node.name]["bias"] = np.where(sums > 0, sums, 1).astype(np.float32)
+    return units
+
+
+def _in_units(graph: Graph, units: dict[str, dict[str, np.ndarray]], change: np.ufunc) -> Graph:
+    """Return `graph` with its parameters divided by their units, or multiplied."""
+    nodes = [
+        replace(
+            node, params={key: change(array, units[node.name][key]) for key, array in node.params.items()}
+        )
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=nodes)
 
 
 def _rounded_weight(weight: paddle.Tensor) -> paddle.Tensor:

@@ -90,4 +90,4 @@ def test_training_wins_back_what_rounding_lost(method, calibrate):
         loss.backward()
         adam.step()
         adam.clear_grad()
-    assert error(*net.result()) < 0.6 * error(graph, scales)
+    assert error(*net.result()) < {"pact": 0.8, "lsq": 0.2}[method] * error(graph, scales)
