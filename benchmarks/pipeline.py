@@ -109,7 +109,7 @@ def measure_video(
     clock: Callable[[], float],
     quantile: float,
 ) -> tuple[dict[str, float], float | None]:
-    """Return milliseconds a frame by stage, one after another, and, on the wall's clock, when they overlap."""
+    """Return milliseconds a frame by stage, one after another, and by the wall clock, overlapped."""
     watch = Stopwatch(clock)
     follow = PeopleInVideo(timed(estimate, watch), settings)
     frames = iter(Video(path))
