@@ -112,8 +112,7 @@ def build(
     graph: Graph, folder: Path, target: str, precision: str, rewritten: bool, scales: dict | None = None
 ) -> LiteModel:
     """Write `folder/TARGET_PRECISION.nb` as `lite-deploy export` does, and return what is in it."""
-    copies = rewritten and precision != "fp16"
-    write_program(graph, folder, scales, fuse_shuffles=rewritten, copy_pixels=copies)
+    write_program(graph, folder, scales, fuse_shuffles=rewritten, copy_rows=rewritten)
     model, params = folder / "model.pdmodel", folder / "model.pdiparams"
     return optimise(model, params, folder / f"{target}_{precision}.nb", target, precision)
 

@@ -26,6 +26,7 @@ from lite_deploy.nb import LiteModel, Operator
 FIXED = {"fp32": 9_170, "fp16": 11_120, "int8": 13_370}  # for each instruction of a `.nb`
 CONVOLUTION = {"fp32": 0.94, "fp16": 1.03, "int8": 1.18}  # of what is counted below
 PIECE = 300  # for each part of a split or concatenation
+RUN = 25  # for each run of numbers that one of them copies at once
 COPY = 0.6  # for each number, as all below; half of it in FP16 where eight numbers are worked on at once
 VECTORS = {
     "elementwise_add": 1.3,
@@ -44,7 +45,6 @@ SCALARS = {
     "transpose2": 18.0,
     "shuffle_channel": 18.0,
     "gather": 18.0,
-    "pixel_shuffle": 1.7,
 }
 
 
@@ -88,7 +88,9 @@ def _work(
         pixels = (read if op.type == "conv2d_transpose" else results)[0].shape[2:]
         return CONVOLUTION[op.precision] * _convolution(op, weight, math.prod(pixels), count)
     if op.type in ("split", "concat"):
-        return COPY * half * count + PIECE * max(len(read), len(results))
+        parts = max(len(read), len(results))
+        runs = math.prod((read if op.type == "split" else results)[0].shape[: op.get("axis")])
+        return COPY * half * count + parts * (PIECE + RUN * runs)
     if op.type == "reshape2":
         return 0.0 if op.get("inplace") else COPY * half * count
     if op.type == "calib":

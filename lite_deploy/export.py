@@ -152,8 +152,7 @@ def write_models(
         target, precision = MODELS[name]
         program = folder / "program"  # on the way only: the `.nb` is what is kept
         quantised = scales if precision == "int8" else None
-        copies = fuse and precision != "fp16"
-        write_program(graph, program, quantised, fuse_shuffles=fuse, copy_pixels=copies)
+        write_program(graph, program, quantised, fuse_shuffles=fuse, copy_rows=fuse)
         out = folder / f"{name}.nb"
         optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
         shutil.rmtree(program)

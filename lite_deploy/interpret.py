@@ -189,7 +189,6 @@ _COMPUTE: dict[str, Callable[[Operator, dict[str, list[paddle.Tensor]]], paddle.
         inputs["X"][0], op.get("sections") or op.get("num"), op.get("axis")
     ),
     "shuffle_channel": _shuffle,
-    "pixel_shuffle": lambda op, inputs: F.pixel_shuffle(inputs["X"][0], op.get("upscale_factor")),
     "gather": lambda op, inputs: paddle.index_select(inputs["X"][0], inputs["Index"][0], op.get("axis")),
     "reshape2": lambda op, inputs: inputs["X"][0].reshape(op.get("shape")),
     "transpose2": lambda op, inputs: inputs["X"][0].transpose(op.get("axis")),

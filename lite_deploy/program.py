@@ -12,7 +12,7 @@ Paddle-Lite's `lite_quant_dequant_fuse_pass` turns into INT8 kernels: its input 
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def write_program(
     scales: Mapping[str, ConvScale] | None = None,
     stem: str = "model",
     fuse_shuffles: bool = True,
-    copy_pixels: bool = False,
+    copy_rows: bool = False,
 ) -> None:
     """Write `folder/model.pdmodel` and `folder/model.pdiparams`.
 
@@ -46,15 +46,14 @@ def write_program(
         stem: the files' name.
         fuse_shuffles: write channel shuffles so that Paddle-Lite makes one instruction of each; without,
             they are written as Paddle's own export writes them, which stays three.
-        copy_pixels: write enlargements by 2, 4, ... as four copies and a pixel shuffle. Paddle-Lite's ARM
-            does that in about a quarter of the instructions of its nearest resize, which converts
-            coordinates pixel by pixel (counted: 2.3 against 9.5 for each pixel of 32 x 24); x86 is faster
-            too. There is no such kernel in FP16, nor at all in a library without `with_extra`.
+        copy_rows: write enlargements by whole factors as one of the width and copies of the rows.
+            Paddle-Lite's nearest resize converts coordinates number by number, about 9.5 instructions each;
+            so only one of two, or four, is made that way, and the others are copied.
 
     Raises:
         UserError: `scales` does not fit the graph.
     """
-    desc, params = build_program(graph, scales, fuse_shuffles, copy_pixels)
+    desc, params = build_program(graph, scales, fuse_shuffles, copy_rows)
     with write_whole(Path(folder) / f"{stem}.pdmodel") as temporary:
         temporary.write_bytes(desc.SerializeToString())
     with write_whole(Path(folder) / f"{stem}.pdiparams") as temporary:
@@ -65,12 +64,12 @@ def build_program(
     graph: Graph,
     scales: Mapping[str, ConvScale] | None = None,
     fuse_shuffles: bool = True,
-    copy_pixels: bool = False,
+    copy_rows: bool = False,
 ) -> tuple[proto.ProgramDesc, dict[str, np.ndarray]]:
     """Return the program and its parameters by name; see `write_program`."""
     scales = dict(scales or {})
     check_scales(graph, scales)
-    out = _Program(fuse_shuffles=fuse_shuffles, copy_pixels=copy_pixels)
+    out = _Program(fuse_shuffles=fuse_shuffles, copy_rows=copy_rows)
     out.tensors[graph.input] = out.variable("image", graph.shapes[graph.input])
     for index, name in enumerate(graph.outputs):
         label = "heatmaps" if len(graph.outputs) == 1 else f"output{index}"
@@ -100,7 +99,7 @@ class _Program:
     quantised: dict[str, str] = field(default_factory=dict)
     count: int = 0
     fuse_shuffles: bool = True
-    copy_pixels: bool = False
+    copy_rows: bool = False
 
     @property
     def block(self) -> proto.BlockDesc:
@@ -187,8 +186,8 @@ def _write_node(
         case "permute":
             order = out.param(np.asarray(attrs["order"], np.int32))
             out.operator("gather", {"X": inputs[0], "Index": order}, y, axis=1)
-        case "resize_nearest" if out.copy_pixels and _doublings(shape, attrs["size"]):
-            _write_doublings(out, _doublings(shape, attrs["size"]), shape, inputs[0], results[0])
+        case "resize_nearest" if out.copy_rows and _row_copies(shape, attrs["size"]):
+            _write_row_copies(out, node, shape, inputs[0], results[0])
         case "resize_nearest" | "resize_bilinear":
             _write_resize(out, node, inputs[0], results[0])
         case "average_pool":
@@ -337,30 +336,28 @@ def _write_resize(out: _Program, node: Node, x: str, y: str) -> None:
     )
 
 
-def _doublings(shape: tuple[int, ...], size: list[int]) -> int:
-    """Return how often a tensor is doubled in height and width to reach `size`; 0 if it is better resized.
+def _row_copies(shape: tuple[int, ...], size: list[int]) -> int:
+    """Return how often each row is repeated in an enlargement to `size`; 0 if it is better resized.
 
-    Rows of fewer than four pixels are shuffled one by one, and small tensors do not pay for more operators.
+    Small tensors do not pay for more operators.
     """
     _, channels, height, width = shape
-    count = (size[0] // height).bit_length() - 1
-    exact = [height << count, width << count] == list(size)
-    return count if exact and width >= 4 and channels * size[0] * size[1] >= 4096 else 0
+    exact = size[0] % height == 0 and size[0] > height and size[1] % width == 0
+    return size[0] // height if exact and channels * size[0] * size[1] >= 4096 else 0
 
 
-def _write_doublings(out: _Program, count: int, shape: tuple[int, ...], x: str, y: str) -> None:
-    """Put four copies of each channel below each other, call them four channels, and shuffle these in."""
-    _, channels, height, width = shape
-    for number in range(count):
-        copies = out.variable(out.label(), (-1, channels, 4 * height, width))
-        out.operator("concat", {"X": [x] * 4}, {"Out": copies}, axis=2)
-        stacked = [-1, 4 * channels, height, width]
-        view = out.variable(out.label(), tuple(stacked))
-        noted = out.variable(out.label(), (0, -1, channels, 4 * height, width))
-        out.operator("reshape2", {"X": copies}, {"Out": view, "XShape": noted}, shape=stacked)
-        height, width = 2 * height, 2 * width
-        x = y if number == count - 1 else out.variable(out.label(), (-1, channels, height, width))
-        out.operator("pixel_shuffle", {"X": view}, {"Out": x}, upscale_factor=2, data_format="NCHW")
+def _write_row_copies(out: _Program, node: Node, shape: tuple[int, ...], x: str, y: str) -> None:
+    """Enlarge the width alone, put copies of each row beside each other, and call them rows of their own."""
+    _, channels, height, _ = shape
+    rows, wide = node.attrs["size"]
+    copies = rows // height
+    widened = out.variable(out.label(), (-1, channels, height, wide))
+    _write_resize(out, replace(node, attrs={**node.attrs, "size": [height, wide]}), x, widened)
+    beside = out.variable(out.label(), (-1, channels, height, copies * wide))
+    out.operator("concat", {"X": [widened] * copies}, {"Out": beside}, axis=3)
+    noted = out.variable(out.label(), (0, -1, channels, height, copies * wide))
+    outputs = {"Out": y, "XShape": noted}
+    out.operator("reshape2", {"X": beside}, outputs, shape=[-1, channels, rows, wide])
 
 
 def _write_average_pool(out: _Program, size: list[int], shape: tuple[int, ...], x: str, y: str) -> None:
