@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.commands.train import end_stopped
 from tinypose.config import QuantConfig, load_config
 from tinypose.console import err, out, table
+from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
 from tinypose.files import sha256
 
@@ -53,13 +55,18 @@ def quant(
             "another folder"
         )
 
+    prepare_cpu()
     from compress.quant.chart import write_sensitivity
     from compress.quant.climb import quantise
     from compress.quant.package import write_package
     from compress.quant.task import read_task
+    from tinypose.engine.train import Stopped
 
     task = read_task(loaded, config, rewritten=not no_rewrite)
-    climb = quantise(task, output, resume)
+    try:
+        climb = quantise(task, output, resume)
+    except Stopped as stopped:
+        end_stopped(stopped)
     chosen = climb.chosen
     rungs = [
         {"name": rung.name, "quantised": len(rung.scales), "kept": len(rung.kept), "ap": rung.ap}

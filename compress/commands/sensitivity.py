@@ -8,6 +8,7 @@ import typer
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.config import load_config
 from tinypose.console import out, table
+from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
 
 SHOWN = 15
@@ -31,6 +32,7 @@ def sensitivity(
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: a file of that name is there; give the name of a folder")
 
+    prepare_cpu()
     from compress.quant.chart import write_sensitivity
     from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, some_batches
     from compress.quant.data import batches_of

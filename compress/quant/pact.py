@@ -167,7 +167,7 @@ def _units(graph: Graph, scales: Scales) -> dict[str, dict[str, np.ndarray]]:
             weight = node.params["weight"]
             units[node.name]["weight"] = weight_ranges(node).reshape(-1, 1, 1, 1)
             if "bias" in node.params:  # about what the convolution's sums reach
-                reach = scales[node.name].input / 4 if node.name in scales else 1.0
+                reach = scales[node.name].input / 16 if node.name in scales else 1.0
                 sums = np.sqrt((weight**2).sum((1, 2, 3))) * reach
                 units[node.name]["bias"] = np.where(sums > 0, sums, 1).astype(np.float32)
     return units
