@@ -1,0 +1,76 @@
+"""Real people are learned: minutes of training each, so run by hand (`make slow`)."""
+
+import json
+
+import pytest
+
+from tinypose.config import CONFIGS, load_config
+from tinypose.engine.evaluate import as_run, evaluate, people_to_evaluate
+from tinypose.engine.train import train
+from tinypose.models import build_model
+from tinypose.models.weights import load_weights
+from tinypose.skeleton import load_skeleton
+
+pytestmark = pytest.mark.slow
+
+STILL = [
+    "augment.scale=0",
+    "augment.rotation_chance=0",
+    "augment.flip_chance=0",
+    "augment.half_body_chance=0",
+]
+STILL += ["augment.drop_chance=0", "eval.flip=false"]
+
+
+def coco_mini(shared, part: str) -> tuple:
+    """Return the annotations and the pictures of a part."""
+    data = shared / "data" / "coco-mini"
+    return data / "annotations" / f"person_keypoints_{part}2017.json", data / f"{part}2017"
+
+
+def twenty_people(shared, folder):
+    """Write annotations of the first 20 people with at least ten joints; nobody else is in them."""
+    content = json.loads(coco_mini(shared, "train")[0].read_text())
+    chosen = [each for each in content["annotations"] if each["num_keypoints"] >= 10 and not each["iscrowd"]]
+    content["annotations"] = chosen[:20]
+    pictures = {each["image_id"] for each in chosen[:20]}
+    content["images"] = [each for each in content["images"] if each["id"] in pictures]
+    (folder / "twenty.json").write_text(json.dumps(content))
+    return folder / "twenty.json"
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ("tinypose_128x96", []),
+        ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "heatmap.sigma=1"]),
+        ("hrnet_w8_128x96", []),
+    ],
+)
+def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
+    annotations = twenty_people(shared, tmp_path)
+    options = [*options, *STILL, "train.batch_size=10", "train.epochs=200", "train.eval_epochs=200"]
+    options += ["train.learning_rate=2e-3", "train.warmup_steps=20", "train.decay=cosine"]
+    for part in ("train", "val"):
+        options += [
+            f"data.{part}.annotations={annotations}",
+            f"data.{part}.images={coco_mini(shared, 'train')[1]}",
+        ]
+    result = train(load_config(CONFIGS / f"{config}.yml", options), tmp_path / "run", quiet=True)
+    print(f"{config}: AP {result['AP']:.1f} on the 20 people that it was trained on")
+    assert result["AP"] > 95
+
+
+def test_fine_tuning_keeps_what_published_weights_know(shared, tmp_path):
+    options = [f"weights={shared}/weights/tinypose_128x96.pdparams", "train.eval_epochs=4"]
+    for part in ("train", "val"):
+        annotations, images = coco_mini(shared, part)
+        options += [f"data.{part}.annotations={annotations}", f"data.{part}.images={images}"]
+    config = load_config(CONFIGS / "tinypose_128x96_finetune.yml", options)
+    skeleton = load_skeleton(config.skeleton)
+    net = build_model(config.model, len(skeleton.joints))
+    load_weights(net, config.weights)
+    before = evaluate(as_run(net), people_to_evaluate(config, skeleton), config, skeleton, "")[0]["AP"]
+    after = train(config, tmp_path / "run", quiet=True)["AP"]
+    print(f"AP {before:.2f} before fine-tuning, {after:.2f} after")
+    assert after > before - 0.5
