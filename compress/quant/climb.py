@@ -62,11 +62,15 @@ class Climb:
 
     @property
     def chosen(self) -> Rung:
-        """The last rung, which is the first that was good enough; the best one if none was."""
+        """The last rung, which is the first that was good enough; the best one if none was.
+
+        Without an aim, the best of those that leave as much in FP32 as was asked for.
+        """
         last = self.rungs[-1]
-        if self.allowed is None or self.fp32_ap - last.ap <= self.allowed:
+        if self.allowed is not None and self.fp32_ap - last.ap <= self.allowed:
             return last
-        return max(self.rungs, key=lambda rung: rung.ap)
+        rungs = [rung for rung in self.rungs if self.allowed is not None or rung.kept == last.kept]
+        return max(reversed(rungs), key=lambda rung: rung.ap)
 
 
 def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
