@@ -56,7 +56,7 @@ def sensitivity(
         people = (task.validation, task.config, task.skeleton)
         aps = ap_alone(graph, scales, *people, cache=output / "sensitivity_ap.npz")
         fp32_ap = task.measure(Simulation(graph, {}))
-    write_sensitivity(output, errors, aps, fp32_ap, ())
+    write_sensitivity(output, errors, aps, fp32_ap)
 
     names = list(aps or errors)[:SHOWN]
     columns = ("convolution", "heatmap error", *(("AP", "AP lost") if aps else ()))

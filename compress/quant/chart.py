@@ -14,7 +14,7 @@ def write_sensitivity(
     errors: dict[str, float],
     aps: dict[str, float],
     fp32_ap: float | None,
-    kept: tuple[str, ...],
+    kept: tuple[str, ...] = (),
 ) -> None:
     """Write `sensitivity.json`, all convolutions, and `sensitivity.png`, the worst of them.
 
