@@ -8,7 +8,7 @@ from paddle import nn
 
 from compress.graph.ir import Graph, Node
 from compress.graph.layer import GraphNet
-from compress.graph.run import live, prepare, run, run_numpy
+from compress.graph.run import compute_node, live, prepare, run, run_numpy
 from compress.graph.shapes import check
 from compress.graph.store import load, save
 from compress.graph.trace import trace
@@ -139,17 +139,17 @@ def test_kept_tensors_come_back_and_others_are_freed(graph, image):
     assert set(result) == {"pw", "stem.0", *graph.outputs}
 
 
-def test_hooks_see_and_replace_inputs_and_outputs(graph, image):
+def test_hooks_see_nodes_and_replace_what_they_compute(graph, image):
     seen = []
 
-    def before(node, inputs):
+    def compute(node, inputs, params):
         seen.append(node.name)
-        return [inputs[0] * 0] if node.name == "pw" else None
+        return compute_node(node, [inputs[0] * 0] if node.name == "pw" else inputs, params)
 
     def after(node, outputs):
         return [outputs[0] + 1] if node.name == "pw" else None
 
-    result = run(graph, image, keep=["pw"], before=before, after=after)
+    result = run(graph, image, keep=["pw"], compute=compute, after=after)
     bias = graph.producers()["pw"].params["bias"]
     assert np.allclose(result["pw"].numpy(), 1 + bias.reshape(1, -1, 1, 1), atol=1e-6)
     assert seen == [node.name for node in graph.nodes]

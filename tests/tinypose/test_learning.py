@@ -44,12 +44,12 @@ def twenty_people(shared, folder):
     [
         ("tinypose_128x96", []),
         ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "heatmap.sigma=1"]),
-        ("hrnet_w8_128x96", []),
+        ("hrnet_w8_128x96", ["train.epochs=600", "train.eval_epochs=600"]),
     ],
 )
 def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
     annotations = twenty_people(shared, tmp_path)
-    options = [*options, *STILL, "train.batch_size=10", "train.epochs=200", "train.eval_epochs=200"]
+    options = ["train.batch_size=10", "train.epochs=200", "train.eval_epochs=200", *STILL, *options]
     options += ["train.learning_rate=2e-3", "train.warmup_steps=20", "train.decay=cosine"]
     for part in ("train", "val"):
         options += [
