@@ -31,7 +31,7 @@ def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch
     rungs = record["rungs"]
     assert record["fp32_ap"] - rungs[-1]["ap"] <= 0.5 and record["chosen"] == rungs[-1]["name"]
     assert len(record["kept_fp32"]) <= 4
-    assert rungs[0]["ap"] < record["fp32_ap"] - 5  # what plain INT8 loses, and the climb wins back
+    assert rungs[0]["ap"] < record["fp32_ap"] - 2  # what plain INT8 loses, and the climb wins back
 
     call(monkeypatch, lite_deploy, "export", artifact, *words, "--quant", int8, "--model", "arm_int8")
     file = artifact / "arm_int8.nb"
@@ -42,6 +42,5 @@ def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch
 
     call(monkeypatch, lite_deploy, "eval", artifact, "--model", "arm_int8", "--no-flip")
     measured = json.loads((artifact / "pose.json").read_text())["accuracy"][0]["metrics"]["AP"]
-    # The simulation tells what the .nb computes. Single roundings fall otherwise in the two, and with 68
-    # people that moves AP by some tenths.
-    assert measured == pytest.approx(rungs[-1]["ap"], abs=1.0)
+    # The simulation is the .nb's arithmetic; only what stays in FP32 may add in another order.
+    assert measured == pytest.approx(rungs[-1]["ap"], abs=0.01 if not record["kept_fp32"] else 0.3)
