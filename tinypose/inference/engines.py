@@ -120,6 +120,8 @@ def _open_onnx(paths: list[Path], record: ModelRecord, tools: dict[str, str], th
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    # Threads that wait busily take the processor from what comes after the network.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
