@@ -15,10 +15,9 @@ from tinypose.data.merge import load_training_set
 from tinypose.engine import parallel
 from tinypose.engine.evaluate import as_run
 from tinypose.engine.measure import load_val, main_metric, measure
-from tinypose.engine.train import batch_inputs, fit
+from tinypose.engine.train import batch_inputs, fit, start_weights
 from tinypose.errors import UserError
 from tinypose.models import build_model
-from tinypose.models.weights import load_weights
 from tinypose.skeleton import Skeleton, load_skeleton
 
 
@@ -48,8 +47,7 @@ def distill(config: Config, output: str | Path, resume: bool = False, quiet: boo
     check_fit(teacher_settings, config)
     paddle.seed(config.train.seed)
     net = build_model(config.model, len(skeleton.joints))
-    if config.weights is not None:
-        load_weights(net, config.weights, config.train.new_head)
+    start_weights(net, config, quiet or rank > 0)
     teacher = Teacher(teacher_settings, config, skeleton)
     value = compare(teacher, net, config, skeleton, say) if rank == 0 else None
     people, _ = load_training_set(config, skeleton, variants=settings.variants)

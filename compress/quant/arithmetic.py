@@ -10,12 +10,13 @@ import paddle.nn.functional as F
 
 from compress.quant.scales import LEVELS
 
+# Added before cutting off what is behind the point; 0.5 itself would round 0.49999997 up.
+_BELOW_HALF = float(np.nextafter(np.float32(0.5), np.float32(0)))
+
 
 def round_away(x: paddle.Tensor) -> paddle.Tensor:
-    """Round to whole numbers, ties away from zero (`fcvtas`), and keep them within -127 .. 127."""
-    whole = paddle.trunc(x)
-    # The remainder is exact; adding 0.5 first would round 0.49999997 up.
-    return (whole + paddle.trunc(2 * (x - whole))).clip(-LEVELS, LEVELS)
+    """Round float32 to whole numbers, ties away from zero (`fcvtas`), and keep them within -127 .. 127."""
+    return paddle.copysign(paddle.floor(x.abs() + _BELOW_HALF).clip(max=LEVELS), x)
 
 
 def fake_quant(x: paddle.Tensor, limit: float | paddle.Tensor) -> paddle.Tensor:
@@ -64,13 +65,17 @@ def int8_convolution(
     # Sums below 2^24 are exact in float32, in any order.
     exact = "float32" if np.prod(weight.shape[1:]) * LEVELS**2 < 2**24 else "float64"
     sums = F.conv2d(x.astype(exact), weight.astype(exact), **places)
-    scaled = sums.astype("float64") * _by_channel(factor)  # exact: 31 bits times 24
-    if bias is not None:
-        scaled = scaled + _by_channel(bias)
-    result = scaled.astype("float32")
+    result = _scaled(sums.astype("float64"), factor, bias).astype("float32")
     result = F.relu(result) if relu else result
     return result if step is None else round_away(result)
 
 
-def _by_channel(values: np.ndarray) -> paddle.Tensor:
-    return paddle.to_tensor(values.astype(np.float64).reshape(1, -1, 1, 1))
+def _scaled(x: paddle.Tensor, factor: np.ndarray, bias: np.ndarray | None) -> paddle.Tensor:
+    """Multiply channels of float64 [N, C, H, W] by `factor` [C], exactly (31 bits times 24), and add `bias`.
+
+    Written as BatchNorm of mean 0 and variance 1, because broadcasting over channels is ten times slower.
+    """
+    zeros, ones = (fill([x.shape[1]], dtype="float64") for fill in (paddle.zeros, paddle.ones))
+    factor = paddle.to_tensor(factor.astype(np.float64))
+    bias = zeros if bias is None else paddle.to_tensor(bias.astype(np.float64))
+    return F.batch_norm(x, zeros, ones, factor, bias, epsilon=0.0, use_global_stats=True)

@@ -93,8 +93,8 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
     if not automatic and not 0 <= settings.keep_fp32 <= count:
         raise UserError(f"quant.keep_fp32: {settings.keep_fp32}, and the network has {count} convolutions")
     few = some_batches(task, SENSITIVITY_PEOPLE)
-    climb = Climb(task.measure, task.measure(Simulation(task.graph, {})), None)
-    climb.allowed = settings.max_drop if automatic else None
+    fp32_ap = task.measure(Simulation(task.graph, {}))
+    climb = Climb(task.measure, fp32_ap, settings.max_drop if automatic else None)
     graph = task.graph
     statistics = channel_statistics(graph, batches_of(task.crops, task.config))
     gains = noise_gains(graph, few)

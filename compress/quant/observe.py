@@ -1,15 +1,18 @@
 """Watch what flows into the convolutions of a graph: the calibration of post-training quantisation."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import paddle
 
 from compress.graph.ir import Graph, Node
-from compress.graph.run import Hook, prepare, run
+from compress.graph.run import prepare, run
+from compress.graph.threads import side_by_side
 from compress.quant.ranges import BINS, Histogram
 from tinypose.errors import UserError
 
+Noted = TypeVar("Noted")
 Batches = Callable[[], Iterable[np.ndarray]]
 # Tensor -> the greatest |x| and the mean x^2 of each channel, float32 [C] both.
 Statistics = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -28,14 +31,17 @@ def channel_statistics(graph: Graph, batches: Batches) -> Statistics:
     tensors = {node.inputs[0] for node in graph.convolutions()}
     peaks = {name: np.zeros(graph.shapes[name][1], np.float32) for name in tensors}
     powers = {name: np.zeros(graph.shapes[name][1], np.float64) for name in tensors}
-    people = np.zeros(1, np.int64)
+    people = 0
 
-    def note(name: str, x: paddle.Tensor) -> None:
-        peaks[name] = np.maximum(peaks[name], x.abs().max([0, 2, 3]).numpy())
-        powers[name] += (x**2).mean([2, 3]).sum(0).numpy()
-        people[0] += len(x) if name == graph.input else 0
+    def statistics(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        extremes = np.maximum(x.max((0, 2, 3)), -x.min((0, 2, 3)))
+        return extremes, np.square(x).mean((2, 3)).sum(0, dtype=np.float64)
 
-    _watch(graph, batches, tensors | {graph.input}, note)
+    for number, found in _watch(graph, batches, tensors, statistics):
+        people += number
+        for name, (extremes, power) in found.items():
+            peaks[name] = np.maximum(peaks[name], extremes)
+            powers[name] += power
     for name, peak in peaks.items():
         if not np.isfinite(peak).all():
             raise UserError(
@@ -43,7 +49,7 @@ def channel_statistics(graph: Graph, batches: Batches) -> Statistics:
             )
     if not any(peak.any() for peak in peaks.values()):
         raise UserError("calibration: no people to calibrate on, or every activation is zero")
-    return {name: (peaks[name], (powers[name] / people[0]).astype(np.float32)) for name in tensors}
+    return {name: (peaks[name], (powers[name] / people).astype(np.float32)) for name in tensors}
 
 
 def observe(graph: Graph, batches: Batches, statistics: Statistics) -> dict[str, Histogram]:
@@ -57,32 +63,33 @@ def observe(graph: Graph, batches: Batches, statistics: Statistics) -> dict[str,
     tops = {name: float(peak.max()) for name, (peak, _) in statistics.items()}
     histograms = {name: Histogram(top, np.zeros(BINS, np.int64)) for name, top in tops.items()}
 
-    def count(name: str, tensor: paddle.Tensor) -> None:
-        histogram = histograms[name]
-        if histogram.top > 0:
-            bins = (tensor.abs() * (BINS / histogram.top)).cast("int32").numpy().ravel()
-            histogram.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
+    def count(name: str, x: np.ndarray) -> np.ndarray | int:
+        if tops[name] == 0:
+            return 0
+        bins = (np.abs(x) * np.float32(BINS / tops[name])).astype(np.int32).ravel()
+        return np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
-    _watch(graph, batches, set(tops), count)
+    for _, found in _watch(graph, batches, set(tops), count):
+        for name, counts in found.items():
+            histograms[name].counts += counts
     return histograms
 
 
 def _watch(
-    graph: Graph, batches: Batches, tensors: set[str], note: Callable[[str, paddle.Tensor], None]
-) -> None:
-    """Run every batch and show `note` each of `tensors` once."""
+    graph: Graph, batches: Batches, tensors: set[str], note: Callable[[str, np.ndarray], Noted]
+) -> Iterator[tuple[int, dict[str, Noted]]]:
+    """Run every batch; yield how many people are in it and what `note` returns of each of `tensors`."""
     params = prepare(graph)
-    with paddle.no_grad():
-        for images in batches():
-            if graph.input in tensors:
-                note(graph.input, paddle.to_tensor(images))
-            run(graph, images, params=params, after=_shower(tensors, note))
 
+    def watch(images: np.ndarray) -> tuple[int, dict[str, Noted]]:
+        found = {graph.input: note(graph.input, images)} if graph.input in tensors else {}
 
-def _shower(tensors: set[str], note: Callable[[str, paddle.Tensor], None]) -> Hook:
-    def after(node: Node, outputs: list[paddle.Tensor]) -> None:
-        for name, tensor in zip(node.outputs, outputs, strict=True):
-            if name in tensors:
-                note(name, tensor)
+        def after(node: Node, outputs: list[paddle.Tensor]) -> None:
+            for name, tensor in zip(node.outputs, outputs, strict=True):
+                if name in tensors:
+                    found[name] = note(name, tensor.numpy())
 
-    return after
+        run(graph, images, params=params, after=after)
+        return len(images), found
+
+    return side_by_side(watch, batches())

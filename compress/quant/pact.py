@@ -37,7 +37,6 @@ class FakeQuantNet(nn.Layer):
         self.graph, self.method = graph, method
         units = _units(graph, scales)
         self.net = GraphNet(_in_units(graph, units, np.divide))
-        self.units = units
         self._units = {
             name: {key: paddle.to_tensor(u) for key, u in each.items()} for name, each in units.items()
         }
@@ -69,7 +68,8 @@ class FakeQuantNet(nn.Layer):
 
     def result(self) -> tuple[Graph, dict[str, ConvScale]]:
         """Return the trained graph and its ranges, for the simulation and for export."""
-        graph = _in_units(self.net.to_graph(), self.units, np.multiply)
+        units = {name: {key: u.numpy() for key, u in each.items()} for name, each in self._units.items()}
+        graph = _in_units(self.net.to_graph(), units, np.multiply)
         nodes = {node.name: node for node in graph.convolutions()}
         limits = {tensor: float(np.exp(getattr(self, place).item())) for tensor, place in self.places.items()}
         scales = {

@@ -1,12 +1,13 @@
 """Choose each tensor's range among those that the methods find, by the error at the heatmaps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 import paddle
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import Compute, Tensors, compute_node, prepare, run
+from compress.graph.threads import side_by_side
 from compress.quant.arithmetic import fake_quant
 from compress.quant.ranges import METHODS, Histogram, find_range, find_ranges
 from compress.quant.simulate import quantisable
@@ -43,38 +44,51 @@ def search_ranges(
         progress: what the progress bar says; empty for none.
     """
     ranges = find_ranges(histograms, "abs_max")
-    open_ones = {
+    candidates = {
         name: _distinct([find_range(histograms[name], method, percent) for method in METHODS])
         for name in _noisiest(graph, ranges, gains)
     }
-    errors = {name: np.zeros(len(limits)) for name, limits in open_ones.items()}
-    readers: dict[str, set[str]] = {name: set() for name in open_ones}
-    first: dict[int, str] = {}
-    for node in quantisable(graph):
-        name = node.inputs[0]
-        if name in readers:
-            if not readers[name]:
-                first[graph.nodes.index(node)] = name
-            readers[name].add(node.name)
-    params = prepare(graph)
+    places = _places(graph, candidates)
+    errors = {name: np.zeros(len(limits)) for name, limits in candidates.items()}
+    params, last = prepare(graph), graph.outputs[0]
     batches = list(batches)
-    steps = [(images, index) for images in batches for index in range(len(graph.nodes))]
-    with paddle.no_grad():
-        for images, index in track(steps, progress) if progress else steps:
-            if index == 0:
-                now = {graph.input: paddle.to_tensor(images)}
-                expected = run(graph, now, params=params)[graph.outputs[0]]
-            if index in first:
-                name = first[index]
-                limits = paddle.to_tensor(np.repeat(np.float32(open_ones[name]), len(images)))
-                rounded = _rounding(readers[name], limits.reshape([-1, 1, 1, 1]))
-                copies = len(errors[name])
-                many = {key: paddle.concat([value] * copies) for key, value in now.items()}
-                found = run(graph, many, params=params, start=index, compute=rounded)[graph.outputs[0]]
-                squares = ((found - paddle.concat([expected] * copies)) ** 2).sum([1, 2, 3])
-                errors[name] += squares.numpy().reshape(copies, -1).sum(1)
-            now = run(graph, now, params=params, start=index, stop=index + 1)
-    return ranges | {name: open_ones[name][int(np.argmin(error))] for name, error in errors.items()}
+
+    def before_readers() -> Iterator[tuple[str, int, dict[str, paddle.Tensor], paddle.Tensor]]:
+        """Yield each tensor, its first reader's place, what is live there and the heatmaps of FP32."""
+        for images in batches:
+            start, now = 0, {graph.input: paddle.to_tensor(images)}
+            with paddle.no_grad():
+                expected = run(graph, now, params=params)[last]
+            for name, (place, _) in places.items():
+                with paddle.no_grad():
+                    now = run(graph, now, params=params, start=start, stop=place)
+                start = place
+                yield name, place, now, expected
+
+    def squares(
+        work: tuple[str, int, dict[str, paddle.Tensor], paddle.Tensor],
+    ) -> tuple[str, np.ndarray]:
+        name, place, now, expected = work
+        copies = len(candidates[name])
+        limits = paddle.to_tensor(np.repeat(np.float32(candidates[name]), len(expected)))
+        rounded = _rounding(places[name][1], limits.reshape([-1, 1, 1, 1]))
+        many = {key: paddle.concat([value] * copies) for key, value in now.items()}
+        found = run(graph, many, params=params, start=place, compute=rounded)[last].numpy()
+        return name, np.square(found.reshape(copies, -1) - expected.numpy().ravel()).sum(1)
+
+    results = side_by_side(squares, before_readers())
+    for name, found in track(results, progress, len(batches) * len(places)) if progress else results:
+        errors[name] += found
+    return ranges | {name: candidates[name][int(np.argmin(error))] for name, error in errors.items()}
+
+
+def _places(graph: Graph, tensors: Collection[str]) -> dict[str, tuple[int, set[str]]]:
+    """Return where the first of a tensor's quantisable readers is, and all their names; in that order."""
+    places: dict[str, tuple[int, set[str]]] = {}
+    for index, node in enumerate(graph.nodes):
+        if node.kind == "conv2d" and node.inputs[0] in tensors:
+            places.setdefault(node.inputs[0], (index, set()))[1].add(node.name)
+    return places
 
 
 def _noisiest(graph: Graph, ranges: Mapping[str, float], gains: Mapping[str, np.ndarray]) -> list[str]:

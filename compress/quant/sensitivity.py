@@ -14,7 +14,8 @@ import numpy as np
 import paddle
 
 from compress.graph.ir import Graph
-from compress.graph.run import run
+from compress.graph.run import prepare, run, run_numpy
+from compress.graph.threads import side_by_side
 from compress.quant.scales import Scales
 from compress.quant.simulate import Simulation, quantisable
 from tinypose.config import Config
@@ -136,18 +137,29 @@ def _measure(
 
 def each_alone(graph: Graph, scales: Scales, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (heatmaps with one convolution quantised, heatmaps of FP32), in the order of the graph."""
-    simulation, plain = Simulation(graph, scales), Simulation(graph, {}).params
+    simulation, plain = Simulation(graph, {}), prepare(graph)
     last = graph.outputs[0]
-    with paddle.no_grad():
+
+    def quantised() -> Iterator[tuple[int, dict[str, paddle.Tensor]]]:
+        """Yield what is live behind each convolution when it alone is quantised."""
         live = {graph.input: paddle.to_tensor(images)}
-        expected = run(graph, live, params=plain)[last].numpy()
         for index, node in enumerate(graph.nodes):
+            step = {"start": index, "stop": index + 1}
             if node.name in scales:
                 simulation.set_scales({node.name: scales[node.name]})
-                quantised = {"params": simulation.params, "compute": simulation.compute}
-                other = run(graph, live, start=index, stop=index + 1, **quantised)
-                yield run(graph, other, params=plain, start=index + 1)[last].numpy(), expected
-            live = run(graph, live, params=plain, start=index, stop=index + 1)
+                with paddle.no_grad():
+                    alone = run(graph, live, params=simulation.params, compute=simulation.compute, **step)
+                yield index + 1, alone
+            with paddle.no_grad():
+                live = run(graph, live, params=plain, **step)
+
+    def heatmaps(behind: tuple[int, dict[str, paddle.Tensor]]) -> np.ndarray:
+        start, live = behind
+        return run(graph, live, params=plain, start=start)[last].numpy()
+
+    expected = run_numpy(graph, images)[0]
+    for found in side_by_side(heatmaps, quantised()):
+        yield found, expected
 
 
 def _digest(graph: Graph, scales: Scales, batches: Sequence[np.ndarray]) -> str:

@@ -17,8 +17,11 @@ import paddle
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import Params, Tensors, compute_node, prepare, run
+from compress.graph.threads import side_by_side
 from compress.quant.arithmetic import int8_convolution, to_int8
 from compress.quant.scales import LEVELS, ConvScale, Scales, quantise_weight, weight_ranges
+
+PART = 8  # images that one thread computes at a time
 
 
 def quantisable(graph: Graph) -> list[Node]:
@@ -94,6 +97,9 @@ class Simulation:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Return the first output of the graph for `images`."""
-        with paddle.no_grad():
-            results = run(self.graph, images, params=self.params, compute=self.compute)
+        parts = np.split(images, range(PART, len(images), PART))
+        return np.concatenate(list(side_by_side(self._heatmaps, parts)))
+
+    def _heatmaps(self, images: np.ndarray) -> np.ndarray:
+        results = run(self.graph, images, params=self.params, compute=self.compute)
         return results[self.graph.outputs[0]].numpy()

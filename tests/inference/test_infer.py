@@ -19,7 +19,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from typer.testing import CliRunner
 
-from tinypose import Video, VideoWriter, read_image
+from tinypose import Video, read_image
 from tinypose.cli import app
 from tinypose.errors import UserError
 from tinypose.inference.background import ahead, behind
@@ -49,13 +49,9 @@ def infer(pose_folder, detector_folder, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def short(shared, tmp_path_factory):
+def short(clip):
     """Forty frames of the real video."""
-    path = tmp_path_factory.mktemp("video") / "short.mp4"
-    with VideoWriter(path, 30) as writer:
-        for frame in islice(Video(shared / "samples" / "exercise.mp4"), 40):
-            writer.write(frame.image, frame.time)
-    return path
+    return clip("short", 40)
 
 
 def results(tmp_path, name="keypoints"):

@@ -3,7 +3,6 @@
 import http.server
 import threading
 from functools import partial
-from itertools import islice
 
 import av
 import numpy as np
@@ -34,13 +33,9 @@ def steady(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def real(shared, tmp_path_factory):
+def real(clip):
     """Ninety frames of a real video, its index at the front."""
-    path = tmp_path_factory.mktemp("video") / "real.mp4"
-    with VideoWriter(path, 30) as writer:
-        for frame in islice(Video(shared / "samples" / "exercise.mp4"), 90):
-            writer.write(frame.image, frame.time)
-    return path
+    return clip("real", 90)
 
 
 def test_frames_come_in_order_with_their_times(steady):

@@ -1,12 +1,12 @@
 """`tinypose synth`: draw a set of people to train and test on where there is no data."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tinypose.console import out
+from tinypose.cpu import cores
 
 
 def synth(
@@ -22,6 +22,5 @@ def synth(
     """Draw synthetic people in COCO's format: OUT/images and OUT/annotations.json."""
     from tinypose.data.synthetic import draw_set
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    draw_set(folder, images, seed, (width, height), (fewest, most), workers or cores)
+    draw_set(folder, images, seed, (width, height), (fewest, most), workers or cores())
     out.print(f"{images} pictures in {folder / 'images'}, annotations in {folder / 'annotations.json'}")
