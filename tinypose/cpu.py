@@ -1,4 +1,4 @@
-"""The cores of the CPU, and settings with which Paddle trains faster; results change in the last bits only."""
+"""The cores of a CPU, and settings with which Paddle trains faster; results change in the last bits only."""
 
 import ctypes
 import os
