@@ -4,7 +4,7 @@
 
 Draws the set and trains the student of configs/compress/distill_synthetic.yml, for each seed once plainly and
 once with its teacher, the network that `make demo` starts from, everything else alike. Prints each run's AP
-on held-out people (flip test) and the mean gain, with the spread. It takes half an hour on a CPU, but
+on held-out people (flip test) and the mean gain, with the spread. It takes an hour on a CPU, but
 goes on where it stopped; what is finished is not done again. The result is written to FOLDER/NAME.json.
 """
 

@@ -8,6 +8,10 @@ settings, PACT and LSQ are trained as long as each other, on the same people, fr
 with nothing left in FP32. Needs the folder of real data and weights.
 """
 
+from tinypose.cpu import prepare_cpu
+
+prepare_cpu()  # as `compress quant` does, and before anything imports Paddle
+
 import argparse
 import sys
 import tempfile

@@ -229,6 +229,7 @@ class QuantConfig(Section):
         "auto", description="ptq: never train; auto: lsq, if `auto` has not reached the accuracy otherwise"
     )
     teacher: float = Field(1.0, ge=0, le=1, description="pact, lsq: share of the FP32 network in the loss")
+    train_factors: bool = Field(True, description="pact, lsq: train factors between channels as well")
     train: QuantTrainConfig = QuantTrainConfig()
 
 

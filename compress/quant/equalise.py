@@ -147,14 +147,28 @@ def apply_to_statistics(
     return divided, {name: gain * written[name].astype(np.float64) ** 2 for name, gain in gains.items()}
 
 
-def _scaled(node: Node, read: np.ndarray, written: np.ndarray) -> dict[str, np.ndarray]:
-    weight, groups = node.params["weight"], node.attrs["groups"]
-    if node.kind == "conv2d":  # [O, I / groups, h, w]
+def by_kernel(node: Node, read: np.ndarray, written: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what belongs to the channel that each kernel of a convolution reads, and to that it writes.
+
+    Args:
+        node: its weight has the kernels, [O, I / groups, h, w], or [I, O / groups, h, w] if it is transposed.
+        read: one value a channel of the input, [I].
+        written: one value a channel of the output, [O].
+
+    Returns:
+        Two arrays of the first two axes of the weight.
+    """
+    groups, shape = node.attrs["groups"], node.params["weight"].shape[:2]
+    if node.kind == "conv2d":
         inputs = np.repeat(read.reshape(groups, -1), len(written) // groups, axis=0)
-        result = weight * inputs[:, :, None, None] / written[:, None, None, None]
-    else:  # [I, O / groups, h, w]
-        outputs = np.repeat(written.reshape(groups, -1), len(read) // groups, axis=0)
-        result = weight * read[:, None, None, None] / outputs[:, :, None, None]
+        return inputs, np.broadcast_to(written[:, None], shape)
+    outputs = np.repeat(written.reshape(groups, -1), len(read) // groups, axis=0)
+    return np.broadcast_to(read[:, None], shape), outputs
+
+
+def _scaled(node: Node, read: np.ndarray, written: np.ndarray) -> dict[str, np.ndarray]:
+    inputs, outputs = by_kernel(node, read, written)
+    result = node.params["weight"] * inputs[:, :, None, None] / outputs[:, :, None, None]
     params = {"weight": result.astype(np.float32)}
     if "bias" in node.params:
         params["bias"] = (node.params["bias"] / written).astype(np.float32)

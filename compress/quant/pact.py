@@ -4,6 +4,10 @@ Ranges of activations are trained as in PACT (Choi et al., "PACT: Parameterized 
 Quantized Neural Networks", 2018), whose gradient comes from what is clipped, or as in LSQ (Esser et al.,
 "Learned Step Size Quantization", ICLR 2020), whose gradient comes from what is rounded too. Gradients pass
 through the rounding itself as if it were not there. BatchNorm is folded, so its statistics are frozen.
+
+The factors between channels that equalisation finds (`compress.quant.equalise`) are trained with them, as the
+learnable equivalent transformation of Shao et al., "OmniQuant" (ICLR 2024): small steps of the weights alone
+would never bring together channels that differ by a factor of forty.
 """
 
 from dataclasses import replace
@@ -16,9 +20,10 @@ from paddle.autograd import PyLayer
 
 from compress.graph.ir import Graph, Node
 from compress.graph.layer import GraphNet
-from compress.graph.run import Tensors, compute_node, prepare, run
+from compress.graph.run import Params, Tensors, compute_node, prepare, run
+from compress.quant.equalise import apply_factors, by_kernel, factor_classes
 from compress.quant.scales import LEVELS, ConvScale, Scales, weight_ranges
-from compress.quant.simulate import quantisable
+from compress.quant.simulate import Simulation, quantisable
 from tinypose.config import Config
 from tinypose.engine.loss import heatmap_loss
 from tinypose.engine.train import batch_inputs, fit
@@ -27,12 +32,13 @@ from tinypose.models.weights import read_params
 # Ranges are trained as logarithms, so that a step changes all of them by the same share; they may move
 # faster than weights, which a step should hardly change.
 RANGE_RATE = 10.0
+FACTOR_RATE = 300.0  # of the logarithms of factors between channels, which change nothing but the rounding
 
 
 class FakeQuantNet(nn.Layer):
     """A graph with fake quantisation that can be trained: images [N, 3, H, W] -> heatmaps [N, J, h, w]."""
 
-    def __init__(self, graph: Graph, scales: Scales, method: str) -> None:
+    def __init__(self, graph: Graph, scales: Scales, method: str, factors: bool = True) -> None:
         super().__init__()
         self.graph, self.method = graph, method
         units = _units(graph, scales)
@@ -47,13 +53,18 @@ class FakeQuantNet(nn.Layer):
             initial = nn.initializer.Constant(float(np.log(limits[tensor])))
             attr = paddle.ParamAttr(learning_rate=RANGE_RATE, initializer=initial)
             self.add_parameter(place, self.create_parameter([1], attr=attr))
+        self.factors = ChannelFactors(graph) if factors else None
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        """Return the heatmaps as the device would compute them, with gradients."""
+        """Return the heatmaps: with gradients, or in inference mode as the device computes them."""
+        if not self.training:
+            return paddle.to_tensor(Simulation(*self.result())(images.numpy()))
         params = {
             name: {key: value * self._units[name][key] for key, value in each.items()}
             for name, each in self.net.tensors().items()
         }
+        if self.factors is not None:
+            params = self.factors(params)
         for name in self.quantised:
             params[name] = {**params[name], "weight": _rounded_weight(params[name]["weight"])}
         results = run(self.graph, {self.graph.input: images}, params=params, compute=self._compute)
@@ -63,13 +74,15 @@ class FakeQuantNet(nn.Layer):
         tensor = self.quantised.get(node.name)
         if tensor is not None:
             limit = paddle.exp(getattr(self, self.places[tensor]))
-            inputs = [pact(inputs[0], limit) if self.method == "pact" else lsq(inputs[0], limit)]
+            inputs = [FakeQuant.apply(inputs[0], limit, self.method == "lsq")]
         return compute_node(node, inputs, params)
 
     def result(self) -> tuple[Graph, dict[str, ConvScale]]:
         """Return the trained graph and its ranges, for the simulation and for export."""
         units = {name: {key: u.numpy() for key, u in each.items()} for name, each in self._units.items()}
         graph = _in_units(self.net.to_graph(), units, np.multiply)
+        if self.factors is not None:
+            graph = apply_factors(graph, self.factors.result())
         nodes = {node.name: node for node in graph.convolutions()}
         limits = {tensor: float(np.exp(getattr(self, place).item())) for tensor, place in self.places.items()}
         scales = {
@@ -116,16 +129,67 @@ class _Round(PyLayer):
         return gradient
 
 
-def pact(x: paddle.Tensor, limit: paddle.Tensor) -> paddle.Tensor:
-    """Clip `x` to [-limit, limit] and round it; the limit's gradient comes from what is clipped."""
-    step = limit.detach() / LEVELS
-    return _Round.apply(paddle.maximum(paddle.minimum(x, limit), -limit) / step) * step
+class FakeQuant(PyLayer):
+    """Clip x to [-limit, limit] and round it to 127 steps on either side of zero.
+
+    What is clipped passes its gradient on to the limit, the rest to x. With `rounding` the limit has the
+    gradient of the rounding error too, as in LSQ; without it, it is PACT.
+    """
+
+    @staticmethod
+    def forward(context, x: paddle.Tensor, limit: paddle.Tensor, rounding: bool) -> paddle.Tensor:
+        bound = limit.item()
+        y = (x.clip(-bound, bound) * (LEVELS / bound)).round() * (bound / LEVELS)
+        context.save_for_backward(x, y)
+        context.bound, context.rounding, context.needed = bound, rounding, not x.stop_gradient
+        return y
+
+    @staticmethod
+    def backward(context, gradient: paddle.Tensor) -> tuple[paddle.Tensor | None, paddle.Tensor]:
+        x, y = context.saved_tensor()
+        passed = gradient * (x.abs() <= context.bound).cast(gradient.dtype)
+        # Of what is clipped, y changes as the limit; of the rest, as the rounding error (y - x) / limit.
+        kept = x if context.rounding else y
+        to_limit = ((gradient * y).sum() - (passed * kept).sum()) / context.bound
+        return passed if context.needed else None, to_limit.reshape([1])
 
 
-def lsq(x: paddle.Tensor, limit: paddle.Tensor) -> paddle.Tensor:
-    """Clip and round `x`; the limit's gradient comes from the rounding error too."""
-    step = limit / LEVELS
-    return _Round.apply((x / step).clip(-LEVELS, LEVELS)) * step
+class ChannelFactors(nn.Layer):
+    """Trainable factors that channels are divided by where they are written; the function stays as it is."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self._classes, count = factor_classes(graph)
+        attr = paddle.ParamAttr(learning_rate=FACTOR_RATE, initializer=nn.initializer.Constant(0.0))
+        self.logs = self.create_parameter([count], attr=attr)
+        free = np.ones(count, np.float32)
+        free[0] = 0
+        self.register_buffer("free", paddle.to_tensor(free), persistable=False)
+        self._places: dict[tuple[str, str], tuple[list[int], paddle.Tensor | None, paddle.Tensor]] = {}
+        for node in graph.nodes:
+            written = self._classes[node.outputs[0]]
+            if node.kind in ("conv2d", "conv2d_transpose"):
+                kernels = by_kernel(node, self._classes[node.inputs[0]], written)
+                indices = [paddle.to_tensor(each.ravel()) for each in kernels]
+                self._places[node.name, "weight"] = ([*kernels[0].shape, 1, 1], *indices)
+            if node.kind in ("conv2d", "conv2d_transpose", "scale") and "bias" in node.params:
+                self._places[node.name, "bias"] = ([len(written)], None, paddle.to_tensor(written))
+
+    def forward(self, params: Params) -> Params:
+        """Return the parameters with the factors moved into them."""
+        logs = self.logs * self.free
+        result = {name: dict(each) for name, each in params.items()}
+        for (name, key), (shape, read, written) in self._places.items():
+            change = -paddle.gather(logs, written)
+            if read is not None:
+                change = change + paddle.gather(logs, read)
+            result[name][key] = result[name][key] * change.exp().reshape(shape)
+        return result
+
+    def result(self) -> dict[str, np.ndarray]:
+        """Return for each tensor float32 [C], for `compress.quant.equalise.apply_factors`."""
+        factors = np.exp((self.logs * self.free).numpy())
+        return {name: factors[channels] for name, channels in self._classes.items()}
 
 
 def train_quantised(
@@ -144,7 +208,7 @@ def train_quantised(
     Returns:
         The trained graph and its ranges.
     """
-    net = FakeQuantNet(graph, scales, method)
+    net = FakeQuantNet(graph, scales, method, config.quant.train_factors)
     objective = QuantObjective(net, graph, config.quant.teacher)
     trained = config.model_copy(update={"train": config.quant.train})
     fit(trained, output, net, objective, batch_inputs, resume=resume)

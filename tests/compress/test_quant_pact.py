@@ -6,7 +6,7 @@ import pytest
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
-from compress.quant.pact import FakeQuantNet, QuantObjective, lsq, pact
+from compress.quant.pact import FakeQuant, FakeQuantNet, QuantObjective
 from compress.quant.simulate import Simulation
 
 
@@ -37,22 +37,22 @@ def images(seed: int, count: int = 8) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 1, (count, 3, 12, 8)).astype(np.float32)
 
 
-def gradients(method, values, limit):
+def gradients(rounding, values, limit):
     x = paddle.to_tensor(np.array(values, np.float32), stop_gradient=False)
     a = paddle.to_tensor(np.array([limit], np.float32), stop_gradient=False)
-    method(x, a).sum().backward()
+    FakeQuant.apply(x, a, rounding).sum().backward()
     return x.grad.numpy(), float(a.grad)
 
 
 def test_pact_gradients():
-    by_x, by_limit = gradients(pact, [-5.0, -0.3, 0.4, 7.0, 9.0], 2.0)
+    by_x, by_limit = gradients(False, [-5.0, -0.3, 0.4, 7.0, 9.0], 2.0)
     assert by_x.tolist() == [0, 1, 1, 0, 0]
     assert by_limit == 1  # -1 below and +1 for each of two above
 
 
 def test_lsq_gradients():
     limit, values = 2.0, [-5.0, -0.3, 0.4, 7.0]
-    by_x, by_limit = gradients(lsq, values, limit)
+    by_x, by_limit = gradients(True, values, limit)
     assert by_x == pytest.approx([0, 1, 1, 0])
     step = limit / 127
     inside = [(round(v / step) - v / step) / 127 for v in (-0.3, 0.4)]
@@ -69,6 +69,25 @@ def test_it_computes_what_the_simulation_computes(method, calibrate):
     assert ranges["depth"].input == pytest.approx(scales["depth"].input, rel=1e-6)
     expected = Simulation(found, ranges)(x)
     assert np.abs(net(paddle.to_tensor(x)).numpy() - expected).max() < 1e-4 * np.abs(expected).max()
+    net.eval()
+    assert np.array_equal(net(paddle.to_tensor(x)).numpy(), expected)
+
+
+def test_factors_between_channels_change_nothing_but_the_rounding(calibrate):
+    graph, x = small_graph(), images(0)
+    scales = calibrate(graph, [x], "mse")
+    net = FakeQuantNet(graph, scales, "lsq")
+    logs = np.random.default_rng(3).normal(0, 0.7, net.factors.logs.shape).astype(np.float32)
+    net.factors.logs.set_value(logs)
+    found, ranges = net.result()
+    expected = run_numpy(graph, x)[0]
+    assert np.abs(run_numpy(found, x)[0] - expected).max() < 1e-5 * np.abs(expected).max()
+    assert not np.allclose(found.nodes[0].params["weight"], graph.nodes[0].params["weight"])
+    simulated = Simulation(found, ranges)(x)
+    assert np.abs(net(paddle.to_tensor(x)).numpy() - simulated).max() < 1e-4 * np.abs(simulated).max()
+    net(paddle.to_tensor(x)).sum().backward()
+    assert np.abs(net.factors.logs.grad.numpy()).max() > 0
+    assert net.factors.logs.grad[0] == 0  # that of the picture and the heatmaps
 
 
 @pytest.mark.parametrize("method", ["pact", "lsq"])

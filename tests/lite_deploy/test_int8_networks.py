@@ -52,7 +52,7 @@ def in_double(graph: Graph) -> Graph:
 
 
 @pytest.mark.parametrize(
-    "name", ["lite_hrnet_18_256x192", "lite_hrnet_30_256x192", "naive_lite_hrnet_256x192", "hrnet_w8_128x96"]
+    "name", ["lite_hrnet_18_256x192", "lite_hrnet_30_256x192", "naive_lite_hrnet_256x192", "hrnet_w18_128x96"]
 )
 def test_int8_of_a_family(name, tmp_path):
     size = (64, 64)

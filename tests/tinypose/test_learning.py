@@ -44,7 +44,7 @@ def twenty_people(shared, folder):
     [
         ("tinypose_128x96", []),
         ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "heatmap.sigma=1"]),
-        ("hrnet_w8_128x96", ["train.epochs=600", "train.eval_epochs=600"]),
+        ("hrnet_w18_128x96", []),
     ],
 )
 def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
