@@ -31,8 +31,8 @@ from tinypose.models.weights import read_params
 
 # Ranges are trained as logarithms, so that a step changes all of them by the same share; they may move
 # faster than weights, which a step should hardly change.
-RANGE_RATE = 10.0
-FACTOR_RATE = 300.0  # of the logarithms of factors between channels, which change nothing but the rounding
+RANGE_RATE = 100.0
+FACTOR_RATE = 1500.0  # of the logarithms of factors between channels, which change nothing but the rounding
 
 
 class FakeQuantNet(nn.Layer):

@@ -61,6 +61,15 @@ def test_ties_round_away_from_zero_and_nothing_else_does():
     assert round_away(x).numpy().tolist() == [1, 2, -1, -3, 0, 0, 127, 127, -127]
 
 
+@given(st.lists(st.floats(-200, 200, width=32), min_size=1, max_size=40))
+@settings(deadline=None)
+def test_rounding_is_that_of_exact_numbers(values):
+    x = np.array(values, np.float32)
+    exact = x.astype(np.float64)  # where adding a half is exact
+    expected = np.clip(np.copysign(np.floor(np.abs(exact) + 0.5), exact), -127, 127)
+    assert np.array_equal(round_away(paddle.to_tensor(x)).numpy(), expected)
+
+
 def test_a_quantised_convolution_equals_whole_number_arithmetic():
     graph = small_graph()
     node = graph.nodes[0]
