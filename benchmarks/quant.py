@@ -109,9 +109,8 @@ def plain_int8(task: Task) -> tuple[Any, dict]:
 
 def trained(task: Task, net: paddle.nn.Layer, epochs: int) -> list[tuple[str, str, float]]:
     """Train with fake quantisation: as PaddleSlim does by default, PACT and LSQ; return rows of the table."""
-    settings = task.config.quant.train.model_copy(
-        update={"epochs": epochs, "eval_epochs": max(1, epochs // 8)}
-    )
+    few = {"batch_size": 8, "epochs": epochs, "eval_epochs": max(1, epochs // 8)}
+    settings = task.config.quant.train.model_copy(update=few)
     quant = task.config.quant.model_copy(update={"train": settings})
     config = task.config.model_copy(update={"quant": quant, "train": settings})
     every = str(len(quantisable(task.graph)))

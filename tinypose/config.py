@@ -203,7 +203,7 @@ class QuantTrainConfig(TrainConfig):
 
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(16, ge=1, description="of all processes together")
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(2e-5, gt=0, description="of weights, in units of their channel's greatest")
     warmup_steps: int = Field(20, ge=0)
     decay: Literal["step", "cosine", "none"] = "cosine"
     static: Literal[False] = Field(False, description="fake quantisation runs step by step")
@@ -229,7 +229,6 @@ class QuantConfig(Section):
         "auto", description="ptq: never train; auto: lsq, if `auto` has not reached the accuracy otherwise"
     )
     teacher: float = Field(1.0, ge=0, le=1, description="pact, lsq: share of the FP32 network in the loss")
-    train_factors: bool = Field(True, description="pact, lsq: train factors between channels as well")
     train: QuantTrainConfig = QuantTrainConfig()
 
 

@@ -38,7 +38,7 @@ FACTOR_RATE = 1500.0  # of the logarithms of factors between channels, which cha
 class FakeQuantNet(nn.Layer):
     """A graph with fake quantisation that can be trained: images [N, 3, H, W] -> heatmaps [N, J, h, w]."""
 
-    def __init__(self, graph: Graph, scales: Scales, method: str, factors: bool = True) -> None:
+    def __init__(self, graph: Graph, scales: Scales, method: str) -> None:
         super().__init__()
         self.graph, self.method = graph, method
         units = _units(graph, scales)
@@ -53,7 +53,7 @@ class FakeQuantNet(nn.Layer):
             initial = nn.initializer.Constant(float(np.log(limits[tensor])))
             attr = paddle.ParamAttr(learning_rate=RANGE_RATE, initializer=initial)
             self.add_parameter(place, self.create_parameter([1], attr=attr))
-        self.factors = ChannelFactors(graph) if factors else None
+        self.factors = ChannelFactors(graph)
 
     def forward(self, images: paddle.Tensor) -> paddle.Tensor:
         """Return the heatmaps: with gradients, or in inference mode as the device computes them."""
@@ -63,8 +63,7 @@ class FakeQuantNet(nn.Layer):
             name: {key: value * self._units[name][key] for key, value in each.items()}
             for name, each in self.net.tensors().items()
         }
-        if self.factors is not None:
-            params = self.factors(params)
+        params = self.factors(params)
         for name in self.quantised:
             params[name] = {**params[name], "weight": _rounded_weight(params[name]["weight"])}
         results = run(self.graph, {self.graph.input: images}, params=params, compute=self._compute)
@@ -81,8 +80,7 @@ class FakeQuantNet(nn.Layer):
         """Return the trained graph and its ranges, for the simulation and for export."""
         units = {name: {key: u.numpy() for key, u in each.items()} for name, each in self._units.items()}
         graph = _in_units(self.net.to_graph(), units, np.multiply)
-        if self.factors is not None:
-            graph = apply_factors(graph, self.factors.result())
+        graph = apply_factors(graph, self.factors.result())
         nodes = {node.name: node for node in graph.convolutions()}
         limits = {tensor: float(np.exp(getattr(self, place).item())) for tensor, place in self.places.items()}
         scales = {
@@ -208,7 +206,7 @@ def train_quantised(
     Returns:
         The trained graph and its ranges.
     """
-    net = FakeQuantNet(graph, scales, method, config.quant.train_factors)
+    net = FakeQuantNet(graph, scales, method)
     objective = QuantObjective(net, graph, config.quant.teacher)
     trained = config.model_copy(update={"train": config.quant.train})
     fit(trained, output, net, objective, batch_inputs, resume=resume)

@@ -102,11 +102,11 @@ def test_training_wins_back_what_rounding_lost(method, calibrate):
 
     net = FakeQuantNet(graph, scales, method)
     objective = QuantObjective(net, graph, share=1.0)
-    adam = paddle.optimizer.Adam(2e-3, parameters=objective.parameters())
+    adam = paddle.optimizer.Adam(4e-5, parameters=objective.parameters())
     nothing = paddle.zeros([1])
     for _ in range(200):
         loss = objective(paddle.to_tensor(x), nothing, nothing)
         loss.backward()
         adam.step()
         adam.clear_grad()
-    assert error(*net.result()) < {"pact": 0.8, "lsq": 0.2}[method] * error(graph, scales)
+    assert error(*net.result()) < 0.05 * error(graph, scales)
