@@ -22,8 +22,9 @@ setup: .venv/installed
 demo: setup
 	$(BIN)/python scripts/demo.py
 
+# A file's tests stay together, as they share what is made for them; each process takes some gigabytes.
 test: setup lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 slow: setup
 	$(BIN)/python -m pytest -m slow
