@@ -18,13 +18,19 @@ def call(monkeypatch, main, *words) -> None:
     assert not end.value.code
 
 
-@pytest.mark.parametrize("size", ["128x96", pytest.param("256x192", marks=pytest.mark.slow)])
-def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch, tmp_path, size):
+def on_real_people(shared, size) -> list:
+    """Return the words that name a published network and coco-mini."""
     data = shared / "data" / "coco-mini"
     words = ["-c", f"configs/tinypose_{size}.yml", f"-oweights={shared}/weights/tinypose_{size}.pdparams"]
     for part in ("train", "val"):
         words += [f"-odata.{part}.annotations={data}/annotations/person_keypoints_{part}2017.json"]
         words += [f"-odata.{part}.images={data}/{part}2017"]
+    return words
+
+
+@pytest.mark.parametrize("size", ["128x96", pytest.param("256x192", marks=pytest.mark.slow)])
+def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch, tmp_path, size):
+    words = on_real_people(shared, size)
     int8, artifact = tmp_path / "int8", tmp_path / "artifact"
     call(monkeypatch, compress, "quant", *words, "--max-drop", 0.5, "--output", int8)
     record = json.loads((int8 / "quant.json").read_text())
@@ -44,3 +50,15 @@ def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch
     measured = json.loads((artifact / "pose.json").read_text())["accuracy"][0]["metrics"]["AP"]
     # The simulation is the .nb's arithmetic; only what stays in FP32 may add in another order.
     assert measured == pytest.approx(rungs[-1]["ap"], abs=0.01 if not record["kept_fp32"] else 0.3)
+
+
+@pytest.mark.slow
+def test_pact_alone_wins_back_what_plain_int8_lost(shared, monkeypatch, tmp_path):
+    plain = ["-oquant.ranges=mse", "-oquant.equalise=false", "--keep-fp32", 0, "--method", "pact"]
+    plain += [f"-oquant.train.{each}" for each in ("batch_size=8", "epochs=30", "eval_epochs=3")]
+    call(monkeypatch, compress, "quant", *on_real_people(shared, "128x96"), *plain, "--output", tmp_path)
+    record = json.loads((tmp_path / "quant.json").read_text())
+    before, after = (rung["ap"] for rung in record["rungs"])
+    print(f"FP32 {record['fp32_ap']:.2f}, plain INT8 {before:.2f}, trained {after:.2f}")
+    assert not record["kept_fp32"]
+    assert after - before >= 0.8 * (record["fp32_ap"] - before) > 0
