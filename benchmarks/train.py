@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tinypose.config import CONFIGS, Config, load_config
 from tinypose.console import out, table
+from tinypose.cpu import cores
 from tinypose.data.synthetic import draw_set
 
 WARM_UP = 3  # steps before the clock starts: tracing, memory, caches
@@ -58,7 +59,7 @@ def main() -> None:
         how = f"{'static graph' if config.train.static else 'dygraph'}, CPU prepared"
         rows.append(("both", how, f"{found['rate']:.1f}", f"{found['cpu']:.1f}", f"{found['waited']:.2%}"))
     size = f"{config.input.height}x{config.input.width}"
-    title = f"{options.config.stem}, {size}, batch {options.batch}, {multiprocessing.cpu_count()} cores"
+    title = f"{options.config.stem}, {size}, batch {options.batch}, {cores()} cores"
     columns = ("", "how", "images/s", "ms CPU/image", "waiting")
     out.print(table(title, columns, rows))
 
