@@ -148,7 +148,7 @@ class FakeQuant(PyLayer):
         passed = gradient * (x.abs() <= context.bound).cast(gradient.dtype)
         # Of what is clipped, y changes as the limit; of the rest, as the rounding error (y - x) / limit.
         kept = x if context.rounding else y
-        to_limit = ((gradient * y).sum() - (passed * kept).sum()) / context.bound
+        to_limit = (gradient * y - passed * kept).sum() / context.bound
         return passed if context.needed else None, to_limit.reshape([1])
 
 

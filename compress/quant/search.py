@@ -13,6 +13,8 @@ from compress.quant.ranges import METHODS, Histogram, find_range, find_ranges
 from compress.quant.simulate import quantisable
 from tinypose.console import track
 
+# A tensor, where its first reader is, what is live there, and the heatmaps of FP32.
+Work = tuple[str, int, dict[str, paddle.Tensor], paddle.Tensor]
 # Ranges within this share of each other are not worth a run each.
 ALIKE = 0.02
 # So many tensors make nearly all of the noise; of the others nothing is clipped.
@@ -53,8 +55,7 @@ def search_ranges(
     params, last = prepare(graph), graph.outputs[0]
     batches = list(batches)
 
-    def before_readers() -> Iterator[tuple[str, int, dict[str, paddle.Tensor], paddle.Tensor]]:
-        """Yield each tensor, its first reader's place, what is live there and the heatmaps of FP32."""
+    def before_readers() -> Iterator[Work]:
         for images in batches:
             start, now = 0, {graph.input: paddle.to_tensor(images)}
             with paddle.no_grad():
@@ -65,9 +66,7 @@ def search_ranges(
                 start = place
                 yield name, place, now, expected
 
-    def squares(
-        work: tuple[str, int, dict[str, paddle.Tensor], paddle.Tensor],
-    ) -> tuple[str, np.ndarray]:
+    def squares(work: Work) -> tuple[str, np.ndarray]:
         name, place, now, expected = work
         copies = len(candidates[name])
         limits = paddle.to_tensor(np.repeat(np.float32(candidates[name]), len(expected)))
