@@ -7,7 +7,7 @@ through the rounding itself as if it were not there. BatchNorm is folded, so its
 
 The factors between channels that equalisation finds (`compress.quant.equalise`) are trained with them, as the
 learnable equivalent transformation of Shao et al., "OmniQuant" (ICLR 2024): small steps of the weights alone
-would never bring together channels that differ by a factor of forty.
+would never bring together channels of which one reaches far beyond the others.
 """
 
 from dataclasses import replace

@@ -18,14 +18,22 @@ STILL = [
     "augment.rotation_chance=0",
     "augment.flip_chance=0",
     "augment.half_body_chance=0",
+    "augment.drop_chance=0",
+    "eval.flip=false",
 ]
-STILL += ["augment.drop_chance=0", "eval.flip=false"]
 
 
 def coco_mini(shared, part: str) -> tuple:
     """Return the annotations and the pictures of a part."""
     data = shared / "data" / "coco-mini"
     return data / "annotations" / f"person_keypoints_{part}2017.json", data / f"{part}2017"
+
+
+def on_data(train: tuple, val: tuple) -> list[str]:
+    """Return the overrides that name both sets, annotations and pictures each."""
+    keys = ("annotations", "images")
+    sets = {"train": train, "val": val}
+    return [f"data.{part}.{key}={path}" for part in sets for key, path in zip(keys, sets[part], strict=True)]
 
 
 def twenty_people(shared, folder):
@@ -48,14 +56,10 @@ def twenty_people(shared, folder):
     ],
 )
 def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
-    annotations = twenty_people(shared, tmp_path)
+    people = (twenty_people(shared, tmp_path), coco_mini(shared, "train")[1])
     options = ["train.batch_size=10", "train.epochs=200", "train.eval_epochs=200", *STILL, *options]
     options += ["train.learning_rate=2e-3", "train.warmup_steps=20", "train.decay=cosine"]
-    for part in ("train", "val"):
-        options += [
-            f"data.{part}.annotations={annotations}",
-            f"data.{part}.images={coco_mini(shared, 'train')[1]}",
-        ]
+    options += on_data(people, people)
     result = train(load_config(CONFIGS / f"{config}.yml", options), tmp_path / "run", quiet=True)
     print(f"{config}: AP {result['AP']:.1f} on the 20 people that it was trained on")
     assert result["AP"] > 95
@@ -63,9 +67,7 @@ def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
 
 def test_fine_tuning_keeps_what_published_weights_know(shared, tmp_path):
     options = [f"weights={shared}/weights/tinypose_128x96.pdparams", "train.eval_epochs=4"]
-    for part in ("train", "val"):
-        annotations, images = coco_mini(shared, part)
-        options += [f"data.{part}.annotations={annotations}", f"data.{part}.images={images}"]
+    options += on_data(coco_mini(shared, "train"), coco_mini(shared, "val"))
     config = load_config(CONFIGS / "tinypose_128x96_finetune.yml", options)
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config.model, len(skeleton.joints))
