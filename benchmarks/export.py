@@ -25,11 +25,11 @@ from compress.graph.rewrite import rewrite
 from compress.graph.run import run
 from compress.graph.trace import trace
 from compress.quant.scales import ConvScale, weight_ranges
-from lite_deploy.estimate import estimate
-from lite_deploy.nb import LiteModel
-from lite_deploy.onnx_model import write_onnx
-from lite_deploy.opt import optimise
-from lite_deploy.program import write_program
+from lite_deploy.nb.estimate import estimate
+from lite_deploy.nb.file import LiteModel
+from lite_deploy.write.lite import optimise
+from lite_deploy.write.onnx import write_onnx
+from lite_deploy.write.paddle import write_program
 from tinypose.config import LiteHRNetConfig
 from tinypose.console import out, table
 from tinypose.models import build_model
@@ -63,7 +63,7 @@ def main() -> None:
             times += [(name, size, *row) for row in measured]
     columns = ("network", "input", ".nb steps", "FP32 MB", "INT8 MB", "ARM FP32*", "FP16*", "INT8*")
     out.print(table("As trained > rewritten", columns, parts))
-    out.print("* millions of processor instructions, estimated (lite_deploy/estimate.py); INT8 with sdot")
+    out.print("* millions of processor instructions, estimated (lite_deploy/nb/estimate.py); INT8 with sdot")
     columns = (
         "network",
         "input",

@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 
 from tinypose import PeopleInVideo, PoseEstimator, Video, VideoWriter, read_image
+from tinypose.artifact.engines import ENGINES
 from tinypose.console import out, table
 from tinypose.inference.background import ahead, behind
-from tinypose.inference.engines import ENGINES
 from tinypose.inference.follow import FollowSettings
 from tinypose.inference.people import no_people
 

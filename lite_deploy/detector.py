@@ -6,14 +6,14 @@ from pathlib import Path
 
 from compress.graph.rewrite import rewrite
 from compress.graph.trace import trace
-from lite_deploy.combinations import check_model
 from lite_deploy.engines import tool_versions
 from lite_deploy.export import check_replaceable, put_in_place, write_models
+from lite_deploy.nb.combinations import check_model
+from tinypose.artifact.record import DetectorArtifact, OriginRecord, write_artifact
+from tinypose.detection.config import DetectorConfig
+from tinypose.detection.weights import load_detector, person_only
 from tinypose.errors import UserError
 from tinypose.files import sha256
-from tinypose.inference.artifact import DetectorArtifact, OriginRecord, write_artifact
-from tinypose.inference.detector_config import DetectorConfig
-from tinypose.models.picodet_weights import load_detector, person_only
 from tinypose.models.zoo import locate
 
 MODELS = ("arm_fp32", "arm_fp16", "x86_fp32")

@@ -1,6 +1,6 @@
 """A model of an artifact folder as a function, after the checks that only reading the model itself allows.
 
-The engines are in `tinypose.inference.engines`. What comes back here is a callable from float32 images
+The engines are in `tinypose.artifact.engines`. What comes back here is a callable from float32 images
 [N, 3, H, W] to float32 heatmaps [N, J, h, w].
 """
 
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lite_deploy.combinations import check_run
-from lite_deploy.nb import read_nb
+from lite_deploy.nb.combinations import check_run
+from lite_deploy.nb.file import read_nb
+from tinypose.artifact.engines import open_engine
+from tinypose.artifact.record import Artifact
 from tinypose.errors import UserError
-from tinypose.inference.artifact import Artifact
-from tinypose.inference.engines import open_engine
 
 Run = Callable[[np.ndarray], np.ndarray]
 

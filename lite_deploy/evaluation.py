@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lite_deploy.artifact import Artifact
 from lite_deploy.engines import Run
 from lite_deploy.verify import open_or_interpret
+from tinypose.artifact.record import Artifact
 from tinypose.config import Config
 
 

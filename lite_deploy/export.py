@@ -15,7 +15,12 @@ from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from compress.quant.package import QuantRecord, read_package
 from compress.quant.scales import Scales
-from lite_deploy.artifact import (
+from lite_deploy.engines import tool_versions
+from lite_deploy.nb.combinations import MODELS, check_model
+from lite_deploy.write.lite import optimise
+from lite_deploy.write.onnx import write_onnx
+from lite_deploy.write.paddle import write_program
+from tinypose.artifact.record import (
     FILE,
     Artifact,
     CostRecord,
@@ -26,11 +31,6 @@ from lite_deploy.artifact import (
     record_file,
     write_artifact,
 )
-from lite_deploy.combinations import MODELS, check_model
-from lite_deploy.engines import tool_versions
-from lite_deploy.onnx_model import write_onnx
-from lite_deploy.opt import optimise
-from lite_deploy.program import write_program
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.errors import UserError
@@ -58,7 +58,7 @@ def export(
         config_file: where the config comes from, to be noted.
         rewritten: rewrite the network for the phone (`compress.graph.rewrite`).
         quant: a folder that `compress quant` wrote: its network is exported, in FP32, FP16 and INT8.
-        models: which `.nb` to make (`lite_deploy.combinations.MODELS`); none: all, INT8 with `quant` only.
+        models: which `.nb` to make (`lite_deploy.nb.combinations.MODELS`); none: all, INT8 with `quant` only.
         normalise: let the network take pixels, 0 to 255, and normalise them itself.
 
     Raises:

@@ -7,15 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lite_deploy.artifact import Artifact, ModelRecord, ParityRecord
-from lite_deploy.combinations import check_run
 from lite_deploy.engines import Run, open_model
-from lite_deploy.nb import read_nb
-from lite_deploy.runtime import network_input
+from lite_deploy.nb.combinations import check_run
+from lite_deploy.nb.file import read_nb
+from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.errors import UserError
 from tinypose.files import sha256
+from tinypose.inference.pose_model import network_input
 from tinypose.preprocess import normalise
 
 TOLERANCE = 1e-4
@@ -37,7 +37,7 @@ def verify(
 
     The reference is the network itself in Paddle (dygraph) if its weights are found, else the folder's
     Paddle model. FP32 models must keep the tolerance; FP16 and INT8 differ by design and are only shown.
-    ARM models are computed instruction by instruction (`lite_deploy.interpret`).
+    ARM models are computed instruction by instruction (`lite_deploy.nb.interpret`).
 
     Args:
         artifact: what the folder's `pose.json` says, its files checked.
@@ -92,7 +92,7 @@ def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecor
         try:
             check_run(model, str(path))
         except UserError:
-            from lite_deploy.interpret import interpreter
+            from lite_deploy.nb.interpret import interpreter
 
             return interpreter(model), "interpreted"
     return open_model(artifact, folder, record.name), {"paddle-lite": "Paddle-Lite"}.get(

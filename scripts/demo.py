@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from lite_deploy.bench.results import read_results
+from tinypose.artifact.record import Artifact, read_artifact
 from tinypose.console import out, table
 from tinypose.drawing import contact_sheet, draw_people
 from tinypose.files import read_json, write_whole
 from tinypose.images import read_image
-from tinypose.inference.artifact import Artifact, read_artifact
 from tinypose.skeleton import Skeleton
 
 PROJECT = Path(__file__).resolve().parents[1]

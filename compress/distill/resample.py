@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from tinypose.codecs.heatmap import grid_step
 from tinypose.config import Config
-from tinypose.data.batches import STRIDE
-from tinypose.heatmap import grid_step
+from tinypose.data.examples import STRIDE
 
 
 def sampling(teacher: Config, student: Config) -> tuple[np.ndarray, np.ndarray] | None:

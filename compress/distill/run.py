@@ -10,7 +10,7 @@ from compress.distill.objective import DistillObjective, strength_at
 from compress.distill.teacher import Cache, Teacher, check_fit, teacher_config
 from tinypose.config import Config
 from tinypose.console import err
-from tinypose.data.batches import Batch
+from tinypose.data.examples import Batch
 from tinypose.data.merge import load_training_set
 from tinypose.engine import parallel
 from tinypose.engine.evaluate import as_run

@@ -10,9 +10,9 @@ import paddle
 from paddle import nn
 
 from compress.distill.resample import sampling
-from tinypose import heatmap
+from tinypose.codecs import heatmap
 from tinypose.config import CONFIGS, Config, DistillConfig, load_config
-from tinypose.data.batches import STRIDE, Batch, TrainingSet, variant
+from tinypose.data.examples import STRIDE, Batch, TrainingSet, variant
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
 from tinypose.models import build_model

@@ -57,8 +57,8 @@ def _measure(options: argparse.Namespace) -> dict:
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before an engine is loaded
     from lite_deploy.bench.scene import Scene, joints_in_picture
     from lite_deploy.engines import open_model
+    from tinypose.artifact.record import read_artifact
     from tinypose.images import read_image
-    from tinypose.inference.artifact import read_artifact
     from tinypose.inference.pose_model import network_input
     from tinypose.preprocess import crop_person
 

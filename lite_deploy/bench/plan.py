@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lite_deploy.bench.machine import Machine
-from lite_deploy.combinations import check_run
-from lite_deploy.nb import read_nb
+from lite_deploy.nb.combinations import check_run
+from lite_deploy.nb.file import read_nb
+from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.errors import UserError
-from tinypose.inference.artifact import Artifact, ModelRecord
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 
 from lite_deploy.bench.results import CheckLine
 from lite_deploy.verify import compare, open_or_interpret
-from tinypose import heatmap
+from tinypose.artifact.record import Artifact, ModelRecord
+from tinypose.codecs import heatmap
 from tinypose.geometry import crop_matrix, invert, transform
-from tinypose.inference.artifact import Artifact, ModelRecord
 from tinypose.inference.pose_model import network_input
 from tinypose.preprocess import crop_person
 

@@ -11,9 +11,9 @@ from lite_deploy.bench.measure import Options, Runner
 from lite_deploy.bench.plan import Case
 from lite_deploy.bench.results import Results, RunLine, append, drop_half_line, read_results
 from lite_deploy.engines import tool_versions
+from tinypose.artifact.record import FILE, Artifact
 from tinypose.errors import UserError
 from tinypose.files import sha256
-from tinypose.inference.artifact import FILE, Artifact
 
 
 def cpp_runner(folder: Path) -> Runner:

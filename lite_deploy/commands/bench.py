@@ -67,10 +67,10 @@ def bench(
     from lite_deploy.bench.plan import cases, fits
     from lite_deploy.bench.session import cpp_runner, describe, open_results
     from lite_deploy.bench.show import show_fits, show_machine, show_results
+    from tinypose.artifact.record import read_artifact
     from tinypose.console import err
     from tinypose.console import out as console
     from tinypose.errors import UserError
-    from tinypose.inference.artifact import read_artifact
 
     artifact = read_artifact(folder)
     for name in model:

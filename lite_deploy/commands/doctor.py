@@ -29,8 +29,8 @@ def doctor(
     from lite_deploy.bench.machine import inspect
     from lite_deploy.bench.plan import fits
     from lite_deploy.bench.show import show_fits, show_machine
+    from tinypose.artifact.record import read_artifact
     from tinypose.console import out
-    from tinypose.inference.artifact import read_artifact
 
     artifact = read_artifact(folder) if folder else None
     opened = open_device(device, key, known_hosts)

@@ -35,11 +35,11 @@ def evaluate(
     A model for another machine is computed instruction by instruction, as that machine would. What is not
     given here is as in the config that was exported. The result is noted in pose.json.
     """
-    from lite_deploy.artifact import AccuracyRecord, read_artifact, write_artifact
     from lite_deploy.evaluation import evaluation_config, open_for_evaluation
-    from lite_deploy.runtime import default_model
+    from tinypose.artifact.record import AccuracyRecord, read_artifact, write_artifact
     from tinypose.engine.evaluate import evaluate as measure
     from tinypose.engine.evaluate import people_to_evaluate
+    from tinypose.inference.pose_model import default_model
     from tinypose.metrics.oks import METRICS, formatted
 
     artifact = read_artifact(folder)

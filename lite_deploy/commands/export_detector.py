@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.console import out, table
-from tinypose.inference.detector_config import load_detector_config
+from tinypose.detection.config import load_detector_config
 
 
 def export_detector(

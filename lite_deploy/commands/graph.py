@@ -15,9 +15,9 @@ def graph(
     model: Annotated[str | None, typer.Option(help="One model's .nb, with every instruction.")] = None,
 ) -> None:
     """Print what the network costs before and after rewriting, and what each .nb is made of."""
-    from lite_deploy.artifact import read_artifact
-    from lite_deploy.estimate import estimate
-    from lite_deploy.nb import parts, read_nb
+    from lite_deploy.nb.estimate import estimate
+    from lite_deploy.nb.file import parts, read_nb
+    from tinypose.artifact.record import read_artifact
 
     artifact = read_artifact(folder)
     if model is not None:
@@ -46,7 +46,9 @@ def graph(
     costs = (f"{estimate(m, size) / 1e6:.1f}" if m.target() == "arm" else "" for m in models.values())
     rows.append(("M instructions on ARM*", *costs))
     out.print(table("Paddle-Lite's instructions by kind", ("kind", *counted), rows))
-    out.print("* processor instructions for one image, estimated; INT8 with sdot (lite_deploy/estimate.py)")
+    out.print(
+        "* processor instructions for one image, estimated; INT8 with sdot (lite_deploy/nb/estimate.py)"
+    )
     sizes = {each.name: parts(folder / each.files[0].file) for each in lite}
     rows = [
         (part, *(f"{size[part]:,}" for size in sizes.values())) for part in next(iter(sizes.values()), {})

@@ -24,9 +24,9 @@ def verify(
     Checks every checksum first. The result is noted in pose.json. Exit code 1 if an FP32 model is past the
     tolerance.
     """
-    from lite_deploy.artifact import read_artifact, write_artifact
     from lite_deploy.verify import noise_crops, picture_crops
     from lite_deploy.verify import verify as compare
+    from tinypose.artifact.record import read_artifact, write_artifact
 
     artifact = read_artifact(folder)
     crops = picture_crops(artifact, image) if image else noise_crops(artifact)

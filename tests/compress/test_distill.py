@@ -13,7 +13,7 @@ from compress.distill.objective import DistillObjective, strength_at
 from compress.distill.resample import interpolation, sampling
 from compress.distill.run import distill
 from compress.distill.teacher import Teacher, teacher_config
-from tinypose import heatmap
+from tinypose.codecs import heatmap
 from tinypose.config import CONFIGS, Config, DistillConfig, HRNetConfig, load_config
 from tinypose.data.loader import open_loader
 from tinypose.data.merge import load_training_set

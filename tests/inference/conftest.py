@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tinypose.config import CONFIGS, load_config
-from tinypose.inference.detector_config import load_detector_config
+from tinypose.detection.config import load_detector_config
 from tinypose.inference.video import Video, VideoWriter
 
 

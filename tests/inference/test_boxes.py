@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tinypose.inference.boxes import clip_boxes, decode_boxes, iou, suppress
-from tinypose.inference.detector import squeeze
-from tinypose.inference.detector_config import DetectorInputConfig
+from tinypose.detection.boxes import clip_boxes, decode_boxes, iou, suppress
+from tinypose.detection.config import DetectorInputConfig
+from tinypose.detection.detector import squeeze
 
 SIDES = ("left", "top", "right", "bottom")
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tinypose.artifact.record import read_artifact, read_detector
 from tinypose.cli import app
 from tinypose.config import CONFIGS
+from tinypose.detection.config import load_detector_config
+from tinypose.detection.detector import Detector
+from tinypose.detection.measure import box_ap, detect_all
 from tinypose.errors import UserError
 from tinypose.images import read_image
-from tinypose.inference.artifact import read_artifact, read_detector
-from tinypose.inference.detector import Detector
-from tinypose.inference.detector_config import load_detector_config
-from tinypose.inference.measure import box_ap, detect_all
 
 CONFIG = str(CONFIGS / "picodet_s_416_coco.yml")
 
@@ -57,7 +57,7 @@ def test_the_command_writes_boxes_that_eval_reads(shared, tmp_path):
 
 
 def test_exporting_the_person_alone_changes_no_box(shared, detector_folder):
-    from tinypose.models.picodet_weights import as_detector_run, load_detector
+    from tinypose.detection.weights import as_detector_run, load_detector
 
     weights = shared / "weights" / "picodet_s_416_coco.pdparams"
     config = load_detector_config(CONFIG, [f"weights={weights}"])
@@ -72,9 +72,9 @@ def test_exporting_the_person_alone_changes_no_box(shared, detector_folder):
 def test_any_class_can_be_kept(form, index):
     import paddle
 
-    from tinypose.inference.detector_config import DetectorSpec
-    from tinypose.models.picodet import PicoDet
-    from tinypose.models.picodet_weights import as_detector_run, person_only
+    from tinypose.detection.config import DetectorSpec
+    from tinypose.detection.picodet import PicoDet
+    from tinypose.detection.weights import as_detector_run, person_only
 
     paddle.seed(0)
     spec = DetectorSpec(

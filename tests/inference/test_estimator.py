@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from tinypose import PoseEstimator, Video, read_image
+from tinypose.artifact.engines import ENGINES, choose_model, open_engine
+from tinypose.artifact.record import read_artifact
 from tinypose.data.coco import load_people
+from tinypose.detection.detector import Detector
+from tinypose.detection.measure import detect_all
 from tinypose.engine.evaluate import evaluate
 from tinypose.errors import UserError
-from tinypose.inference.artifact import read_artifact
-from tinypose.inference.detector import Detector
-from tinypose.inference.engines import ENGINES, choose_model, open_engine
-from tinypose.inference.measure import detect_all
 from tinypose.skeleton import load_skeleton
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinypose import PeopleInVideo, PoseEstimator, Video
-from tinypose.inference.detector import Boxes
+from tinypose.detection.detector import Boxes
 from tinypose.inference.follow import FollowSettings, Seen
 from tinypose.skeleton import load_skeleton
 from tinypose.tracking.measure import jerk, lag

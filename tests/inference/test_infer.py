@@ -23,9 +23,9 @@ from tinypose import Video, read_image
 from tinypose.cli import app
 from tinypose.errors import UserError
 from tinypose.inference.background import ahead, behind
+from tinypose.inference.files import Output, infer_video, picture_numbers, unique_names
 from tinypose.inference.follow import FollowSettings
-from tinypose.inference.record import SeenLog
-from tinypose.inference.run import Output, infer_video, picture_numbers, unique_names
+from tinypose.inference.results import SeenLog
 from tinypose.inference.sources import Source, find_sources
 from tinypose.skeleton import load_skeleton
 
@@ -210,8 +210,8 @@ def test_a_camera_that_ends_leaves_its_results(short, estimate, tmp_path, monkey
         yield from islice(Video(short), 5)
         raise end
 
-    monkeypatch.setattr("tinypose.inference.run.read_camera", camera)
-    monkeypatch.setattr("tinypose.inference.run.ahead", lambda items, drop: items)  # a camera drops frames
+    monkeypatch.setattr("tinypose.inference.files.read_camera", camera)
+    monkeypatch.setattr("tinypose.inference.files.ahead", lambda items, drop: items)  # a camera drops frames
     summary = infer_video(Source("camera", "0"), "camera0", estimate, Output(tmp_path), FollowSettings(), {})
     assert summary.frames == 5 and summary.unreadable == ([str(end)] if isinstance(end, UserError) else [])
     assert len(json.loads((tmp_path / "camera0.json").read_text())) == 5

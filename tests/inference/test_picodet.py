@@ -8,10 +8,10 @@ import paddle
 import pytest
 
 from tinypose.config import CONFIGS
+from tinypose.detection.boxes import decode_boxes
+from tinypose.detection.config import load_detector_config
+from tinypose.detection.picodet import PicoDet
 from tinypose.errors import UserError
-from tinypose.inference.boxes import decode_boxes
-from tinypose.inference.detector_config import load_detector_config
-from tinypose.models.picodet import PicoDet
 from tinypose.models.zoo import ZOO
 
 FORMS = [("picodet_s_416_legacy", "picodet_s_416_coco"), ("picodet_s_320_lcnet", "picodet_s_320_coco_lcnet")]

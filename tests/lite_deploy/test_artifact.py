@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lite_deploy.artifact import FILE, read_artifact, write_artifact
+from tinypose.artifact.record import FILE, read_artifact, write_artifact
 from tinypose.errors import UserError
 
 

@@ -7,11 +7,11 @@ from compress.graph.rewrite import rewrite
 from compress.graph.run import run
 from compress.graph.trace import trace
 from compress.quant.scales import ConvScale, weight_ranges
-from lite_deploy.estimate import estimate
-from lite_deploy.nb import read_nb
-from lite_deploy.opt import run_optimiser
-from lite_deploy.program import write_program
-from lite_deploy.slim import slim
+from lite_deploy.nb.estimate import estimate
+from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.slim import slim
+from lite_deploy.write.lite import run_optimiser
+from lite_deploy.write.paddle import write_program
 from tinypose.config import LiteHRNetConfig
 from tinypose.models import build_model
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from compress.graph.run import run_numpy
 from compress.quant.scales import ConvScale
 from compress.quant.simulate import Simulation
-from lite_deploy.interpret import interpreter
-from lite_deploy.nb import KERNEL, Attr, LiteModel, Operator, Variable, read_nb
-from lite_deploy.opt import optimise
-from lite_deploy.program import write_program
+from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable, read_nb
+from lite_deploy.nb.interpret import interpreter
+from lite_deploy.write.lite import optimise
+from lite_deploy.write.paddle import write_program
 
 
 def build(graph, folder, precision, scales=None) -> LiteModel:

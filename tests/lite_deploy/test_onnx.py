@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 
 from compress.graph.run import run_numpy
-from lite_deploy.onnx_model import write_onnx
+from lite_deploy.write.onnx import write_onnx
 from tinypose.errors import UserError
 
 

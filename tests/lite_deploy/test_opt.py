@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from compress.graph.run import run_numpy
-from lite_deploy.combinations import MODELS, check_build, check_model, check_run
-from lite_deploy.nb import KERNEL, Attr, LiteModel, Operator, read_nb
-from lite_deploy.opt import optimise
-from lite_deploy.program import write_program
+from lite_deploy.nb.combinations import MODELS, check_build, check_model, check_run
+from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, read_nb
+from lite_deploy.write.lite import optimise
+from lite_deploy.write.paddle import write_program
 from tinypose.errors import UserError
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="runs Paddle-Lite's x86 kernels")
@@ -124,7 +124,7 @@ def test_an_optimiser_that_aborts_is_one_clear_error(every_kind, tmp_path, capfd
 
 def test_fp16_that_the_optimiser_ignored_is_not_written(every_kind, tmp_path, monkeypatch):
     """As when `enable_fp16` comes after `set_valid_places`: the optimiser makes FP32 and says nothing."""
-    import lite_deploy.opt as module
+    import lite_deploy.write.lite as module
 
     write_program(every_kind, tmp_path)
     late = module.run_optimiser

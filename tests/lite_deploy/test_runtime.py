@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from lite_deploy.artifact import read_artifact
 from lite_deploy.engines import open_model
-from lite_deploy.runtime import PoseModel
+from tinypose.artifact.record import read_artifact
 from tinypose.errors import UserError
+from tinypose.inference.pose_model import PoseModel
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="runs Paddle-Lite's x86 kernels")
 
@@ -51,7 +51,7 @@ def test_models_for_arm_do_not_run_here(exported):
 
 @on_x86
 def test_another_version_of_the_runtime_is_refused(exported, tmp_path):
-    from lite_deploy.nb import read_nb, write_nb
+    from lite_deploy.nb.file import read_nb, write_nb
 
     folder = exported.copy(tmp_path)
     model = read_nb(folder / "x86_fp32.nb")
@@ -108,7 +108,7 @@ def test_nobody_in_the_picture(exported, picture):
 def test_neither_paddle_nor_the_training_code_is_imported(exported, model):
     code = (
         "import sys, numpy as np\n"
-        "from lite_deploy.runtime import PoseModel\n"
+        "from tinypose.inference.pose_model import PoseModel\n"
         f"model = PoseModel({str(exported.folder)!r}, {model!r})\n"
         "model(np.zeros((50, 40, 3), np.uint8), [[0, 0, 40, 50]])\n"
         "loaded = {name.split('.')[0] for name in sys.modules} | set(sys.modules)\n"

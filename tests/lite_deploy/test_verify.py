@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from compress.graph.run import run_numpy
-from lite_deploy.artifact import read_artifact, record_file, write_artifact
 from lite_deploy.cli import app, main
-from lite_deploy.nb import read_nb, write_nb
-from lite_deploy.runtime import PoseModel
+from lite_deploy.nb.file import read_nb, write_nb
 from lite_deploy.verify import compare, noise_crops, open_or_interpret, reference_network, verify
+from tinypose.artifact.record import read_artifact, record_file, write_artifact
 from tinypose.errors import UserError
+from tinypose.inference.pose_model import PoseModel
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="runs Paddle-Lite's x86 kernels")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinypose import heatmap
+from tinypose.codecs import heatmap
 from tinypose.config import AugmentConfig, HeatmapConfig, InputConfig
-from tinypose.data.batches import Batch, TrainingSet, batch_numbers, make_batch
 from tinypose.data.coco import load_people
+from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch
 from tinypose.data.loader import open_loader
 from tinypose.data.synthetic import draw_set
 from tinypose.preprocess import crop_person, normalise

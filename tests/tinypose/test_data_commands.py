@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from tinypose.cli import app
 from tinypose.config import CONFIGS, DatasetConfig, load_config
 from tinypose.data.augment import Variation, render
-from tinypose.data.batches import TrainingSet, batch_numbers
 from tinypose.data.check import check_set, looks_swapped
 from tinypose.data.coco import load_people
+from tinypose.data.examples import TrainingSet, batch_numbers
 from tinypose.data.preview import preview
 from tinypose.data.synthetic import draw_set
 from tinypose.errors import UserError

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from tinypose.config import CONFIGS, DataConfig, DatasetConfig, load_config
-from tinypose.data.batches import TrainingSet, make_batch
 from tinypose.data.coco import PeopleSet, Person, Picture
-from tinypose.data.crowdpose import crowdpose_ap
+from tinypose.data.examples import TrainingSet, make_batch
 from tinypose.data.merge import joint_map, load_set, load_training, map_people
 from tinypose.data.mpii import load_mpii, mpii_box
 from tinypose.data.synthetic import draw_set
@@ -18,6 +17,7 @@ from tinypose.engine.evaluate import to_results
 from tinypose.engine.measure import main_metric, measure
 from tinypose.errors import UserError
 from tinypose.geometry import crop_matrix, transform
+from tinypose.metrics.crowdpose import crowdpose_ap
 from tinypose.metrics.pckh import head_sizes, pckh
 from tinypose.skeleton import load_skeleton
 
@@ -195,7 +195,7 @@ def test_head_sizes_come_from_boxes_or_the_head_segment(mpii, tmp_path):
 
 def perfect(config, people, skeleton):
     """A network that answers with the truth: heatmaps drawn from the annotated joints."""
-    from tinypose import heatmap
+    from tinypose.codecs import heatmap
 
     size = (config.input.width, config.input.height)
     order = sorted(range(len(people.people)), key=lambda number: str(people.people[number].path))

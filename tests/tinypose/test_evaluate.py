@@ -8,10 +8,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import tinypose.data.coco as coco
+from tinypose.codecs.heatmap import grid_step
 from tinypose.config import CONFIGS, Config, load_config
 from tinypose.engine.evaluate import as_run, evaluate, people_to_evaluate, predict, to_results
 from tinypose.errors import UserError
-from tinypose.heatmap import grid_step
 from tinypose.skeleton import Skeleton, load_skeleton
 
 # Two joints that have no left and right, so that a finder of colours is right on mirrored pictures too.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinypose.heatmap import decode, encode, flip_back, grid_step, to_crop, to_heatmap
+from tinypose.codecs.heatmap import decode, encode, flip_back, grid_step, to_crop, to_heatmap
 
 INPUT, HEATMAP = (192, 256), (48, 64)
 grids = pytest.mark.parametrize("grid", ["stride", "udp"])

@@ -39,7 +39,7 @@ def preview(
     import cv2
     import numpy as np
 
-    from tinypose.data.batches import batch_numbers
+    from tinypose.data.examples import batch_numbers
     from tinypose.data.merge import load_training_set
     from tinypose.data.preview import preview as draw
     from tinypose.skeleton import load_skeleton

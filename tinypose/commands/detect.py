@@ -8,9 +8,9 @@ from rich.markup import escape
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.console import out, table, track
+from tinypose.detection.config import load_detector_config
 from tinypose.errors import UserError
 from tinypose.files import write_json
-from tinypose.inference.detector_config import load_detector_config
 
 
 def detect(
@@ -33,9 +33,9 @@ def detect(
             f"{config}: data.val: not set; give -o data.val.annotations=FILE -o data.val.images=FOLDER"
         )
 
-    from tinypose.inference.detector import Detector
-    from tinypose.inference.measure import box_ap, detect_all
-    from tinypose.models.picodet_weights import as_detector_run, load_detector, person_only
+    from tinypose.detection.detector import Detector
+    from tinypose.detection.measure import box_ap, detect_all
+    from tinypose.detection.weights import as_detector_run, load_detector, person_only
 
     net, spec = person_only(load_detector(loaded), loaded)
     detector = Detector(as_detector_run(net), spec)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tinypose.inference.estimator import PoseEstimator
-    from tinypose.inference.run import Summary
+    from tinypose.inference.files import Summary
     from tinypose.inference.sources import Source
 
 NETWORKS = "An artifact folder, or a config (.yml), whose published weights are downloaded."
@@ -66,8 +66,8 @@ def infer(
     An interrupted video file goes on where it stopped when the same command is run again. What cannot be
     read is counted and left out.
     """
+    from tinypose.inference.files import Output, infer_pictures, infer_video, unique_names
     from tinypose.inference.follow import FollowSettings
-    from tinypose.inference.run import Output, infer_pictures, infer_video, unique_names
     from tinypose.inference.sources import find_sources
 
     sources = find_sources(source)
@@ -145,7 +145,7 @@ def _read_boxes(path: Path, pictures: list["Source"]) -> dict[str, "np.ndarray"]
     import numpy as np
 
     from tinypose.files import read_json
-    from tinypose.inference.run import picture_numbers
+    from tinypose.inference.files import picture_numbers
 
     content = read_json(path, "file of boxes")
     if not isinstance(content, list):

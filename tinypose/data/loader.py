@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from tinypose.data.batches import Batch, TrainingSet, batch_numbers, make_batch
+from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch
 from tinypose.errors import UserError
 
 AHEAD = 4  # batches that wait to be taken, at most; besides, every worker holds one

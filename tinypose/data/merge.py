@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tinypose.config import Config, DataConfig, DatasetConfig, InputConfig
-from tinypose.data.batches import TrainingSet
 from tinypose.data.coco import PeopleSet, Person, load_people
+from tinypose.data.examples import TrainingSet
 from tinypose.data.mpii import load_mpii
 from tinypose.errors import UserError
 from tinypose.skeleton import Skeleton, load_skeleton

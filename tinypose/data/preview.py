@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from tinypose.data.augment import Variation, move_joints, render
-from tinypose.data.batches import TrainingSet, encode_joints, read_person, vary
+from tinypose.data.examples import TrainingSet, encode_joints, read_person, vary
 from tinypose.drawing import contact_sheet, draw_people
 
 HIDDEN, SEEN = 0.1, 1.0  # scores that make `draw_people` draw circles and discs
@@ -60,7 +60,7 @@ def _with_joints(
 
 def _with_heat(varied: np.ndarray, maps: np.ndarray, crop, people: TrainingSet) -> np.ndarray:
     """Lay the largest value of all heatmaps over the crop, each heatmap pixel where it belongs."""
-    from tinypose.heatmap import grid_step
+    from tinypose.codecs.heatmap import grid_step
 
     height, width = varied.shape[:2]
     small = maps.shape[:0:-1]

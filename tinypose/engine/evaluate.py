@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinypose import heatmap
+from tinypose.codecs import heatmap
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections, load_people

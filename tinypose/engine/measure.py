@@ -6,8 +6,8 @@ import numpy as np
 
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet
-from tinypose.data.crowdpose import crowdpose_ap
 from tinypose.engine.evaluate import Run, evaluate, people_to_evaluate, predict, to_results
+from tinypose.metrics.crowdpose import crowdpose_ap
 from tinypose.metrics.pckh import head_sizes, pckh
 from tinypose.skeleton import Skeleton
 

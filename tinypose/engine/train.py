@@ -11,7 +11,7 @@ from paddle import nn
 
 from tinypose.config import Config, InputConfig
 from tinypose.console import err
-from tinypose.data.batches import Batch
+from tinypose.data.examples import Batch
 from tinypose.data.loader import Loader, open_loader
 from tinypose.data.merge import load_training_set
 from tinypose.engine import checkpoint, parallel
@@ -21,7 +21,7 @@ from tinypose.engine.loss import HeatmapObjective
 from tinypose.engine.measure import load_val, main_metric, measure
 from tinypose.engine.optimiser import Average, make_optimiser, rate_at
 from tinypose.engine.progress import StopRequest, TrainingBar
-from tinypose.engine.run import Inputs, Run, Standing, finished, put_back, restore, save, use_average
+from tinypose.engine.state import Inputs, Run, Standing, finished, put_back, restore, save, use_average
 from tinypose.engine.sync_norm import synchronise_norms
 from tinypose.errors import UserError
 from tinypose.files import write_json

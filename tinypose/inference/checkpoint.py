@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tinypose.config import Config, load_config
+from tinypose.detection.config import DetectorSpec, load_detector_config
+from tinypose.detection.detector import Detector
 from tinypose.errors import UserError
-from tinypose.inference.detector import Detector
-from tinypose.inference.detector_config import DetectorSpec, load_detector_config
 from tinypose.inference.estimator import PoseEstimator
 from tinypose.inference.pose_model import read_joints
 from tinypose.preprocess import crop_person, normalise
@@ -59,9 +59,9 @@ def estimator_from_configs(
     Raises:
         UserError: a config or weights cannot be had or do not fit.
     """
+    from tinypose.detection.weights import as_detector_run, load_detector, person_only
     from tinypose.engine.evaluate import as_run
     from tinypose.models import build_model
-    from tinypose.models.picodet_weights import as_detector_run, load_detector, person_only
     from tinypose.models.weights import load_weights
 
     config = load_config(pose)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tinypose.artifact.engines import choose_model
+from tinypose.artifact.record import read_artifact
 from tinypose.data.coco import AREA_OF_BOX, cut_box
-from tinypose.inference.artifact import read_artifact
-from tinypose.inference.detector import Boxes, Detector
-from tinypose.inference.engines import choose_model
+from tinypose.detection.detector import Boxes, Detector
 from tinypose.inference.people import JOINT_SCORE, NOBODY, People
 from tinypose.inference.pose_model import PoseModel
 from tinypose.metrics.oks import oks, rescore

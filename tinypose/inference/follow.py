@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from tinypose.config import Section
-from tinypose.inference.boxes import clip_boxes, iou
-from tinypose.inference.detector import Boxes
+from tinypose.detection.boxes import clip_boxes, iou
+from tinypose.detection.detector import Boxes
 from tinypose.inference.estimator import PoseEstimator
 from tinypose.inference.people import ARRAYS, JOINT_SCORE, NOBODY, People, no_people
 from tinypose.skeleton import Skeleton

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinypose import heatmap
+from tinypose.artifact.engines import machine, open_engine
+from tinypose.artifact.record import Artifact, OutputRecord, read_artifact
+from tinypose.codecs import heatmap
 from tinypose.config import HeatmapConfig
 from tinypose.geometry import invert, transform
-from tinypose.inference.artifact import Artifact, OutputRecord, read_artifact
-from tinypose.inference.engines import machine, open_engine
 from tinypose.preprocess import crop_person, normalise
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from tinypose.data.coco import AREA_OF_BOX
-from tinypose.inference.boxes import iou
+from tinypose.detection.boxes import iou
 from tinypose.metrics.oks import oks
 
 NOBODY = -1  # the id of someone who is in no track

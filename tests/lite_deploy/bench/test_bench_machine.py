@@ -8,8 +8,8 @@ from lite_deploy.bench.device import Local
 from lite_deploy.bench.devices import open_device
 from lite_deploy.bench.machine import Machine, hottest, inspect, parse
 from lite_deploy.cli import app
+from tinypose.artifact.record import read_artifact
 from tinypose.errors import UserError
-from tinypose.inference.artifact import read_artifact
 
 V8 = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
 V82 = V8 + " atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"

@@ -18,8 +18,8 @@ from lite_deploy.bench.results import (
     drop_half_line,
     read_results,
 )
+from tinypose.artifact.record import read_artifact
 from tinypose.errors import UserError
-from tinypose.inference.artifact import read_artifact
 
 RUN = RunLine(
     started="2026-01-01T00:00:00+0000",

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from lite_deploy.bench.warmup import is_warm
-from tinypose import geometry, heatmap
+from tinypose import geometry
+from tinypose.codecs import heatmap
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)

@@ -150,8 +150,8 @@ def test_both_kinds_of_input(device_folder, exported, tmp_path, normalise):
 
     from lite_deploy.engines import open_model
     from lite_deploy.verify import network_input
+    from tinypose.artifact.record import read_artifact
     from tinypose.geometry import crop_image, crop_matrix
-    from tinypose.inference.artifact import read_artifact
 
     artifact = read_artifact(exported.folder)
     changed = artifact.input.model_copy(update={"normalise": normalise})

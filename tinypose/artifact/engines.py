@@ -13,8 +13,8 @@ from threading import Lock
 
 import numpy as np
 
+from tinypose.artifact.record import Artifact, DetectorArtifact, ModelRecord
 from tinypose.errors import UserError
-from tinypose.inference.artifact import Artifact, DetectorArtifact, ModelRecord
 
 Run = Callable[[np.ndarray], list[np.ndarray]]
 

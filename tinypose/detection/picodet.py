@@ -3,15 +3,15 @@
 Two forms were published: `esnet`, the legacy one (ESNet, CSP-PAN), and `lcnet` (LCNet, LC-PAN, a head
 that aligns classification with localisation). Layers are named as PaddleDetection names them, so that
 its checkpoints load key for key. Here the network ends at raw numbers, one tensor a pyramid level:
-turning them into boxes is plain numpy (`tinypose.inference.boxes`), the same for every runtime.
+turning them into boxes is plain numpy (`tinypose.detection.boxes`), the same for every runtime.
 """
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from tinypose.detection.backbones import STAGE_CHANNELS, ConvNorm, DepthwiseSeparable, ESNet, LCNet
 from tinypose.models.layers import resize_nearest
-from tinypose.models.picodet_backbones import STAGE_CHANNELS, ConvNorm, DepthwiseSeparable, ESNet, LCNet
 
 STRIDES = (8, 16, 32, 64)
 BINS = 8  # of the distribution over the distance from an anchor to one side of its box

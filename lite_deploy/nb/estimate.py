@@ -20,8 +20,8 @@ import math
 import numpy as np
 import paddle
 
-from lite_deploy.interpret import steps
-from lite_deploy.nb import LiteModel, Operator
+from lite_deploy.nb.file import LiteModel, Operator
+from lite_deploy.nb.interpret import steps
 
 FIXED = {"fp32": 9_170, "fp16": 11_120, "int8": 13_370}  # for each instruction of a `.nb`
 CONVOLUTION = {"fp32": 0.94, "fp16": 1.03, "int8": 1.18}  # of what is counted below

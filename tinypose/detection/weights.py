@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import paddle
 
-from tinypose.inference.detector_config import DetectorConfig, DetectorSpec
-from tinypose.models.picodet import PicoDet
+from tinypose.detection.config import DetectorConfig, DetectorSpec
+from tinypose.detection.picodet import PicoDet
 from tinypose.models.weights import load_weights
 
 

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from tinypose.config import InputConfig, validate
+from tinypose.detection.config import DetectorSpec
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
-from tinypose.inference.detector_config import DetectorSpec
 from tinypose.skeleton import Skeleton
 
 FILE = "pose.json"

@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lite_deploy.combinations import check_build
-from lite_deploy.nb import LiteModel, read_nb, write_nb
-from lite_deploy.slim import slim
+from lite_deploy.nb.combinations import check_build
+from lite_deploy.nb.file import LiteModel, read_nb, write_nb
+from lite_deploy.nb.slim import slim
 from tinypose.errors import UserError
 
 
@@ -19,7 +19,7 @@ def optimise(
 ) -> LiteModel:
     """Write the `.nb` of a program.
 
-    The optimiser's file is then made smaller (`lite_deploy.slim`); what it computes stays the same.
+    The optimiser's file is then made smaller (`lite_deploy.nb.slim`); what it computes stays the same.
 
     Args:
         model: the `.pdmodel`.
@@ -65,9 +65,14 @@ def run_optimiser(model: Path, params: Path, out: Path, target: str, fp16: bool 
     Raises:
         UserError: it failed; with its last words.
     """
-    command = [sys.executable, "-m", "lite_deploy.opt", *map(str, (model, params, out.with_suffix("")))]
+    command = [
+        sys.executable,
+        "-m",
+        "lite_deploy.write.lite",
+        *map(str, (model, params, out.with_suffix(""))),
+    ]
     command += [target, "fp16" if fp16 else "fp32"]
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     run = subprocess.run(command, capture_output=True, text=True, errors="replace", cwd=root, check=False)
     if run.returncode or not out.is_file():
         words = [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]

@@ -20,7 +20,7 @@ import paddle
 import paddle.nn.functional as F
 
 from compress.quant.arithmetic import int8_convolution, to_int8
-from lite_deploy.nb import LiteModel, Operator
+from lite_deploy.nb.file import LiteModel, Operator
 
 Tensors = dict[str, paddle.Tensor]
 

@@ -10,8 +10,8 @@ import paddle
 from paddle import nn
 
 from tinypose.config import Config
-from tinypose.data.batches import Batch, TrainingSet
 from tinypose.data.coco import PeopleSet
+from tinypose.data.examples import Batch, TrainingSet
 from tinypose.engine import checkpoint
 from tinypose.engine.optimiser import Average, optimiser_state, restore_optimiser
 from tinypose.errors import UserError

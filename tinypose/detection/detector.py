@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinypose.inference.artifact import read_detector
-from tinypose.inference.boxes import clip_boxes, decode_boxes, suppress
-from tinypose.inference.detector_config import DetectorInputConfig, DetectorSpec
-from tinypose.inference.engines import choose_model, open_engine
+from tinypose.artifact.engines import choose_model, open_engine
+from tinypose.artifact.record import read_detector
+from tinypose.detection.boxes import clip_boxes, decode_boxes, suppress
+from tinypose.detection.config import DetectorInputConfig, DetectorSpec
 from tinypose.preprocess import normalise
 
 # float32 [1, 3, H, W] to the four raw maps of PicoDet: a paddle layer or any engine.
@@ -58,7 +58,7 @@ class Detector:
 
         Args:
             folder: what `lite-deploy export-detector` made.
-            engine: one of `tinypose.inference.engines.ENGINES`; none: the fastest on this machine.
+            engine: one of `tinypose.artifact.engines.ENGINES`; none: the fastest on this machine.
             threads: how many the engine may use.
             score: boxes that score no more are dropped; none: as the folder says.
 

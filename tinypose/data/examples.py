@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tinypose import heatmap
+from tinypose.codecs import heatmap
 from tinypose.config import AugmentConfig, HeatmapConfig, InputConfig
 from tinypose.data.augment import Variation, draw, move_joints, render
 from tinypose.data.coco import Person

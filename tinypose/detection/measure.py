@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinypose.data.coco import person_categories, read_annotations
+from tinypose.detection.detector import Boxes
 from tinypose.errors import UserError
 from tinypose.images import read_image
-from tinypose.inference.detector import Boxes
 
 PERSON = 1  # COCO's category
 

@@ -6,7 +6,7 @@ that have nothing to do with the network.
 
 import platform
 
-from lite_deploy.nb import LiteModel
+from lite_deploy.nb.file import LiteModel
 from tinypose.errors import UserError
 
 # What `lite-deploy export` makes: name of the model -> target and precision.

@@ -10,7 +10,7 @@ here rewrite the list of instructions, each safe by itself:
 import itertools
 from dataclasses import replace
 
-from lite_deploy.nb import KERNEL, Attr, LiteModel, Operator
+from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator
 
 HALF_SPLIT = "split/def/1/5/1"  # alias, host, FP16, NCHW
 

@@ -19,7 +19,7 @@ from tinypose.inference.background import ahead, behind
 from tinypose.inference.estimator import PoseEstimator
 from tinypose.inference.follow import FollowSettings, PeopleInVideo
 from tinypose.inference.people import People
-from tinypose.inference.record import SeenLog, json_list
+from tinypose.inference.results import SeenLog, json_list
 from tinypose.inference.sources import Source
 from tinypose.inference.video import Frame, Video, VideoWriter, read_camera
 
