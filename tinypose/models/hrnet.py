@@ -16,11 +16,12 @@ MODULES = (1, 4, 3)  # in the stages of two, three and four branches
 
 
 class HRNet(nn.Layer):
-    """The network up to the feature map of the finest branch.
+    """The network up to the feature maps of the finest branches.
 
     Args:
         width: channels of the finest branch; each coarser one has twice as many.
         stem: channels before the branches; 64 in the published networks.
+        outputs: how many branches are read at the end, finest first, 1 to 4.
     """
 
     # What the paper calls the parts; a stage's number is how many branches it has.
@@ -32,9 +33,9 @@ class HRNet(nn.Layer):
         "stage4": ["tr3", "st4"],
     }
 
-    def __init__(self, width: int, stem: int = 64):
+    def __init__(self, width: int, stem: int = 64, outputs: int = 1):
         super().__init__()
-        self.channels = width
+        self.channels = width if outputs == 1 else [width * 2**branch for branch in range(outputs)]
         self.conv_layer1_1 = _conv(3, stem, 3, stride=2, act="relu")
         self.conv_layer1_2 = _conv(stem, stem, 3, stride=2, act="relu")
         expanded = stem * Bottleneck.expansion
@@ -50,9 +51,9 @@ class HRNet(nn.Layer):
             last_stage = index == len(MODULES) - 1
             stage = f"st{index + 2}"
             modules = [
-                # Only the finest branch of the very last module is read.
+                # Of the very last module only the branches that are read are fused.
                 FusedModule(
-                    f"{stage}_{i + 1}", channels, 1 if last_stage and i == count - 1 else len(channels)
+                    f"{stage}_{i + 1}", channels, outputs if last_stage and i == count - 1 else len(channels)
                 )
                 for i in range(count)
             ]
@@ -63,13 +64,13 @@ class HRNet(nn.Layer):
             before = channels
 
     @paddle.jit.not_to_static  # no branch depends on data, so nothing to translate: traced as it stands
-    def forward(self, image: paddle.Tensor) -> paddle.Tensor:
-        """Turn images [N, 3, H, W] into features [N, channels, H / 4, W / 4]."""
+    def forward(self, image: paddle.Tensor) -> paddle.Tensor | list[paddle.Tensor]:
+        """Turn images [N, 3, H, W] into features [N, channels, H / 4, W / 4], or a list, halving in size."""
         maps = [self.la1(self.conv_layer1_2(self.conv_layer1_1(image)))]
         maps = self.st2(self.tr1(maps))
         maps = self.st3(self.tr2(maps))
         maps = self.st4(self.tr3(maps))
-        return maps[0]
+        return maps[0] if len(maps) == 1 else maps
 
 
 class Bottleneck(nn.Layer):

@@ -8,6 +8,8 @@ from math import prod
 import paddle
 from paddle import nn
 
+from tinypose.models.deformable import SteeredConv
+
 RUNNING_STATISTICS = ("_mean", "_variance")  # of batch norms: kept, but not learnt
 
 
@@ -93,7 +95,8 @@ def count_parameters(net: nn.Layer, inner: bool = True) -> int:
 
 
 def _multiply_adds(layer: nn.Layer, x: paddle.Tensor, y: paddle.Tensor) -> int:
-    if isinstance(layer, nn.Conv2D):  # weight [O, I / groups, h, w]: each output is a product with one kernel
+    # Weight [O, I / groups, h, w]: each output is a product with one kernel, wherever it takes its inputs.
+    if isinstance(layer, nn.Conv2D | SteeredConv):
         return prod(y.shape) * prod(layer.weight.shape[1:])
     if isinstance(layer, nn.Conv2DTranspose):  # weight [I, O / groups, h, w]: each input spreads over one
         return prod(x.shape) * prod(layer.weight.shape[1:])
