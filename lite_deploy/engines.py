@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lite_deploy.nb.combinations import check_run
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from tinypose.artifact.engines import open_engine
 from tinypose.artifact.record import Artifact
 from tinypose.errors import UserError

@@ -9,7 +9,7 @@ import numpy as np
 
 from lite_deploy.engines import Run, open_model
 from lite_deploy.nb.combinations import check_run
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
 from tinypose.config import Config
 from tinypose.console import track

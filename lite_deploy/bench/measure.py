@@ -20,7 +20,7 @@ from lite_deploy.bench.machine import Machine, hottest, temperatures
 from lite_deploy.bench.plan import Case, order
 from lite_deploy.bench.results import Results, append
 from lite_deploy.bench.scene import Scene, check, expected_heatmaps
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import FILE, Artifact, ModelRecord
 from tinypose.console import err, track
 from tinypose.errors import UserError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lite_deploy.bench.machine import Machine
 from lite_deploy.nb.combinations import check_run
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.errors import UserError
 

@@ -40,7 +40,7 @@ def export(
     loaded = load_config(config, override)
 
     from lite_deploy.export import export as make
-    from lite_deploy.nb.file import read_nb
+    from lite_deploy.nb.read import read_nb
 
     artifact = make(loaded, folder, str(config), rewrite, quant, model or None, normalise)
     rows = []

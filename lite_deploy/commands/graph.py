@@ -16,7 +16,7 @@ def graph(
 ) -> None:
     """Print what the network costs before and after rewriting, and what each .nb is made of."""
     from lite_deploy.nb.estimate import estimate
-    from lite_deploy.nb.file import parts, read_nb
+    from lite_deploy.nb.read import parts, read_nb
     from tinypose.artifact.record import read_artifact
 
     artifact = read_artifact(folder)

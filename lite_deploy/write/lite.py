@@ -9,8 +9,10 @@ import tempfile
 from pathlib import Path
 
 from lite_deploy.nb.combinations import check_build
-from lite_deploy.nb.file import LiteModel, read_nb, write_nb
+from lite_deploy.nb.file import LiteModel
+from lite_deploy.nb.read import read_nb
 from lite_deploy.nb.slim import slim
+from lite_deploy.nb.write import write_nb
 from tinypose.errors import UserError
 
 

@@ -8,7 +8,7 @@ from compress.graph.run import run
 from compress.graph.trace import trace
 from compress.quant.scales import ConvScale, weight_ranges
 from lite_deploy.nb.estimate import estimate
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from lite_deploy.nb.slim import slim
 from lite_deploy.write.lite import run_optimiser
 from lite_deploy.write.paddle import write_program

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from lite_deploy.cli import app, main
 from lite_deploy.export import export
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import read_artifact
 from tinypose.config import load_config
 from tinypose.errors import UserError
@@ -148,7 +148,7 @@ def test_when_it_fails_the_older_artifact_stays(exported, tmp_path, monkeypatch)
 
 
 def test_graph_prints_parts_that_add_up(exported):
-    from lite_deploy.nb.file import parts
+    from lite_deploy.nb.read import parts
 
     result = CliRunner().invoke(app, ["graph", str(exported.folder)])
     assert result.exit_code == 0, result.output

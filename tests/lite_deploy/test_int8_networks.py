@@ -15,8 +15,8 @@ from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics, observe
 from compress.quant.search import search_ranges
 from compress.quant.simulate import Simulation, find_scales
-from lite_deploy.nb.file import read_nb
 from lite_deploy.nb.interpret import interpreter
+from lite_deploy.nb.read import read_nb
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.paddle import write_program
 from tinypose.config import CONFIGS, load_config

@@ -7,7 +7,7 @@ import pytest
 
 from compress.cli import main as compress
 from lite_deploy.cli import main as lite_deploy
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 
 
 def call(monkeypatch, main, *words) -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from compress.graph.run import run_numpy
 from compress.quant.scales import ConvScale
 from compress.quant.simulate import Simulation
-from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable, read_nb
+from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable
 from lite_deploy.nb.interpret import interpreter
+from lite_deploy.nb.read import read_nb
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.paddle import write_program
 

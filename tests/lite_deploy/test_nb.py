@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.graph.run import run_numpy
-from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable, read_nb, write_nb
+from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable
 from lite_deploy.nb.interpret import interpreter
+from lite_deploy.nb.read import read_nb
 from lite_deploy.nb.slim import merge_casts, reuse_memory, single_assignment, slim
+from lite_deploy.nb.write import write_nb
 from lite_deploy.write.lite import run_optimiser
 from lite_deploy.write.paddle import write_program
 from tinypose.errors import UserError

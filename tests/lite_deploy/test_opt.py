@@ -7,7 +7,8 @@ import pytest
 
 from compress.graph.run import run_numpy
 from lite_deploy.nb.combinations import MODELS, check_build, check_model, check_run
-from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, read_nb
+from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator
+from lite_deploy.nb.read import read_nb
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.paddle import write_program
 from tinypose.errors import UserError

@@ -12,7 +12,7 @@ from compress.graph.run import run_numpy
 from compress.graph.shapes import infer_shapes
 from compress.quant.scales import ConvScale, quantise_weight
 from compress.quant.simulate import Simulation
-from lite_deploy.nb.file import read_nb
+from lite_deploy.nb.read import read_nb
 from lite_deploy.write.lite import is_quantised, run_optimiser
 from lite_deploy.write.paddle import build_program, write_program
 from tinypose.errors import UserError

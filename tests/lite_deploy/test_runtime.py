@@ -51,7 +51,8 @@ def test_models_for_arm_do_not_run_here(exported):
 
 @on_x86
 def test_another_version_of_the_runtime_is_refused(exported, tmp_path):
-    from lite_deploy.nb.file import read_nb, write_nb
+    from lite_deploy.nb.read import read_nb
+    from lite_deploy.nb.write import write_nb
 
     folder = exported.copy(tmp_path)
     model = read_nb(folder / "x86_fp32.nb")

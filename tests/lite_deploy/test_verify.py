@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from compress.graph.run import run_numpy
 from lite_deploy.cli import app, main
-from lite_deploy.nb.file import read_nb, write_nb
+from lite_deploy.nb.read import read_nb
+from lite_deploy.nb.write import write_nb
 from lite_deploy.verify import compare, noise_crops, open_or_interpret, reference_network, verify
 from tinypose.artifact.record import read_artifact, record_file, write_artifact
 from tinypose.errors import UserError
