@@ -1,0 +1,84 @@
+"""CSPNeXt and RTMPose's head against mmpose's own outputs, gradients and parameter counts."""
+
+import importlib.util
+import json
+
+import numpy as np
+import paddle
+import pytest
+from paddle import nn
+
+from tinypose.engine.simcc_loss import simcc_kl
+from tinypose.models.cspnext import CSPNeXt
+from tinypose.models.profile import count_parameters
+from tinypose.models.rtmcc import RTMCCHead
+from tinypose.models.torch_file import as_paddle
+
+SIZES = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75)}
+PARAMETERS = {"t": 3_337_007, "s": 5_473_251, "m": 13_587_611}  # as published
+
+
+class Pose(nn.Layer):
+    def __init__(self, depth, width):
+        super().__init__()
+        self.backbone = CSPNeXt(depth, width)
+        self.head = RTMCCHead(self.backbone.channels, 17, (6, 8), (384, 512))
+
+    def forward(self, image):
+        return self.head(self.backbone(image))
+
+
+def filled(shared, size):
+    """Return the network with the reference's weights, given by PyTorch's names and shapes."""
+    folder = shared / "reference"
+    spec = importlib.util.spec_from_file_location("fill", folder / "fill.py")
+    reference = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(reference)
+    keys = json.loads((folder / f"rtmpose_{size}_256x192.keys.json").read_text())
+    net = Pose(*SIZES[size])
+    own = net.state_dict()
+    linear = {f"{name}.weight" for name, each in net.named_sublayers() if isinstance(each, nn.Linear)}
+    params = as_paddle({key: reference.fill(key, tuple(shape)) for key, shape in keys.items()}, linear)
+    assert {key: list(value.shape) for key, value in own.items()} == {
+        key: list(value.shape) for key, value in params.items()
+    }
+    for key, tensor in own.items():
+        tensor.set_value(params[key])
+    return net
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_equals_the_published_network(shared, size):
+    expected = np.load(shared / "reference" / f"rtmpose_{size}_256x192.npz")
+    net = filled(shared, size)
+    net.eval()
+    image = np.random.RandomState(0).standard_normal((1, 3, 256, 192)).astype("float32")
+    with paddle.no_grad():
+        features = net.backbone(paddle.to_tensor(image))
+        x, y = net.head(features)
+    for found, name in ((features, "feature"), (x, "output0"), (y, "output1")):
+        assert np.abs(found.numpy() - expected[name]).max() <= 1e-4 * np.abs(expected[name]).max(), name
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_has_the_published_number_of_parameters(size):
+    assert count_parameters(Pose(*SIZES[size])) == PARAMETERS[size]
+
+
+def test_a_training_step_has_the_published_loss_and_gradients(shared):
+    expected = np.load(shared / "reference" / "rtmpose_t_train_step.npz")
+    labels = np.load(shared / "reference" / "simcc_encode.npz")
+    net = filled(shared, "t")
+    net.train()
+    images = np.random.RandomState(51).standard_normal((2, 3, 256, 192)).astype("float32")
+    outputs = net(paddle.to_tensor(images))
+    wanted = [paddle.to_tensor(labels[f"label_{axis}"][:2]) for axis in "xy"]
+    loss = simcc_kl(list(outputs), wanted, paddle.to_tensor(labels["weight"][:2]))
+    loss.backward()
+    assert float(loss) == pytest.approx(float(expected["loss"]), rel=1e-5)
+    norms = {name: float(np.linalg.norm(each.grad.numpy())) for name, each in net.named_parameters()
+             if each.grad is not None}  # fmt: skip
+    for name, norm in zip(expected["grad_names"], expected["grad_norms"], strict=True):
+        assert norms[str(name)] == pytest.approx(float(norm), rel=1e-3, abs=1e-6), name
+    mean = net.backbone.stage1[0].bn._mean.numpy()
+    np.testing.assert_allclose(mean, expected["running_mean"], rtol=1e-4, atol=1e-6)

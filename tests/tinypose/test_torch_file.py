@@ -1,0 +1,240 @@
+"""PyTorch's checkpoint files: read as torch would, and never run."""
+
+import collections
+import io
+import pickle
+import struct
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinypose.errors import UserError
+from tinypose.models.torch_file import MAGIC, is_torch_file, read_torch
+
+FILES = ("checkpoint_2023_01_zip", "checkpoint_2023_05_legacy", "checkpoint_zip_published")
+STORAGES = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}
+
+
+class Tensor:
+    """What `torch.save` makes of an array, by names that exist while a file is written."""
+
+    def __init__(self, array, count=None, offset=0, stride=None):
+        self.array, self.offset = array, offset
+        self.count = array.size if count is None else count
+        self.stride = tuple(each // array.itemsize for each in array.strides) if stride is None else stride
+
+    def __reduce_ex__(self, protocol):
+        pid = (
+            "storage",
+            sys.modules["torch"].storages[self.array.dtype.str[1:]],
+            str(id(self)),
+            "cpu",
+            self.count,
+        )
+        args = (Pid(pid), self.offset, self.array.shape, self.stride, False, collections.OrderedDict())
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, args
+
+
+class Pid:
+    def __init__(self, value):
+        self.value = value
+
+
+class Pickler(pickle.Pickler):
+    tail = ()
+
+    def persistent_id(self, value):
+        return (*value.value, *self.tail) if isinstance(value, Pid) else None
+
+
+class LegacyPickler(Pickler):
+    tail = (None,)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def torch_names():
+    """Names that pickle can refer to, as if PyTorch were there."""
+    torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+    torch.storages = {}
+    for code, name in STORAGES.items():
+        storage = type(name, (), {"__module__": "torch"})
+        setattr(torch, name, storage)
+        torch.storages[code] = storage
+
+    def _rebuild_tensor_v2():
+        raise AssertionError("only its name is written")
+
+    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    patch = pytest.MonkeyPatch()
+    patch.setitem(sys.modules, "torch", torch)
+    patch.setitem(sys.modules, "torch._utils", utils)
+    yield
+    patch.undo()
+
+
+def pickled(value, kind=Pickler):
+    buffer = io.BytesIO()
+    kind(buffer, protocol=2).dump(value)
+    return buffer.getvalue()
+
+
+def tensors_in(value):
+    if isinstance(value, Tensor):
+        return [value]
+    items = value.values() if isinstance(value, dict) else ()
+    return [each for item in items for each in tensors_in(item)]
+
+
+def write_zip(path, value, prefix="archive", compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(f"{prefix}/data.pkl", pickled(value))
+        for tensor in tensors_in(value):
+            archive.writestr(f"{prefix}/data/{id(tensor)}", tensor.array.tobytes())
+        archive.writestr(f"{prefix}/version", "3\n")
+
+
+def write_legacy(path, value):
+    parts = [pickled(MAGIC), pickled(1001), pickled({"little_endian": True}), pickled(value, LegacyPickler)]
+    tensors = tensors_in(value)
+    parts.append(pickled([str(id(each)) for each in tensors]))
+    parts += [struct.pack("<q", each.array.size) + each.array.tobytes() for each in tensors]
+    path.write_bytes(b"".join(parts))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_reads_the_published_forms(shared, name):
+    path = shared / "reference" / f"{name}.pth"
+    expected = np.load(shared / "reference" / "checkpoint_expected.npz")
+    assert is_torch_file(path)
+    found = read_torch(path)
+    assert set(found) == set(expected.files)
+    for key in expected.files:
+        assert found[key].dtype == expected[key].dtype
+        np.testing.assert_array_equal(found[key], expected[key])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_cut_or_damaged_file_is_answered(shared, tmp_path, name):
+    data = (shared / "reference" / f"{name}.pth").read_bytes()
+    path = tmp_path / "weights.pth"
+    generator = np.random.default_rng(0)
+    for size in (0, 1, 4, 20, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:size])
+        with pytest.raises(UserError, match="weights.pth"):
+            read_torch(path)
+    for _ in range(100):
+        damaged = bytearray(data)
+        for place in generator.integers(0, len(data), 3):
+            damaged[place] = generator.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_torch(path)
+        except UserError as error:
+            assert "weights.pth" in str(error)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.sampled_from([(), (3,), (2, 3), (0, 4), (2, 1, 3, 3)]), min_size=1, max_size=4),
+    st.sampled_from(sorted(STORAGES)),
+    st.booleans(),
+    st.integers(0, 2**31),
+)
+def test_what_is_written_is_read(tmp_path_factory, shapes, code, legacy, seed):
+    generator = np.random.default_rng(seed)
+    arrays = {
+        f"layer{i}.weight": np.asarray(generator.normal(0, 5, s)).astype(code) for i, s in enumerate(shapes)
+    }
+    path = tmp_path_factory.mktemp("torch") / "weights.pth"
+    state = {"meta": {"epoch": 3}, "state_dict": {key: Tensor(value) for key, value in arrays.items()}}
+    (write_legacy if legacy else write_zip)(path, state)
+    found = read_torch(path)
+    assert list(found) == list(arrays)
+    for key, value in arrays.items():
+        assert found[key].dtype == value.dtype and found[key].shape == value.shape
+        np.testing.assert_array_equal(found[key], value)
+        found[key][...] = 0  # own and writable
+
+
+def test_a_transposed_view_of_a_storage(tmp_path):
+    path, array = tmp_path / "w.pth", np.arange(6, dtype="f4").reshape(2, 3)
+    tensor = Tensor(array, stride=(1, 2))
+    write_zip(path, {"a": tensor})
+    np.testing.assert_array_equal(read_torch(path)["a"], [[0, 2, 4], [1, 3, 5]])
+
+
+def test_a_students_weights_are_taken_and_a_wrapper_is_dropped(tmp_path):
+    path, one = tmp_path / "w.pth", np.ones(2, "f4")
+    write_zip(path, {"state_dict": {"teacher.a": Tensor(one), "student.a": Tensor(2 * one)}})
+    np.testing.assert_array_equal(read_torch(path)["a"], [2, 2])
+    write_zip(path, {"module.backbone.a": Tensor(one)})
+    assert list(read_torch(path)) == ["backbone.a"]
+
+
+class Runs:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        import os
+
+        return os.system, (f"touch {self.target}",)
+
+
+@pytest.mark.parametrize("write", [write_zip, write_legacy])
+def test_nothing_is_run(tmp_path, write):
+    target, path = tmp_path / "was_run", tmp_path / "w.pth"
+    write(path, {"meta": Runs(target), "state_dict": {"a": Tensor(np.ones(2, "f4"))}})
+    np.testing.assert_array_equal(read_torch(path)["a"], [1, 1])
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        ({"offset": 5}, "behind its storage"),
+        ({"stride": (100,)}, "behind its storage"),
+        ({"stride": (-1,)}, "unknown kind"),
+        ({"count": 7}, "7 elements"),
+    ],
+)
+def test_a_tensor_that_leaves_its_storage_is_refused(tmp_path, tensor, words):
+    path = tmp_path / "w.pth"
+    write_zip(path, {"a": Tensor(np.ones(4, "f4"), **tensor)})
+    with pytest.raises(UserError, match=words):
+        read_torch(path)
+
+
+def test_a_few_bytes_cannot_ask_for_much(tmp_path):
+    path = tmp_path / "w.pth"
+    huge = Tensor(np.ones(1, "f4"), stride=(0,))
+    huge.array = np.broadcast_to(huge.array, (10**12,))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", pickled({"a": huge}))
+        archive.writestr(f"x/data/{id(huge)}", np.ones(1, "f4").tobytes())
+    with pytest.raises(UserError, match="more elements"):
+        read_torch(path)
+    write_zip(path, {"a": Tensor(np.zeros(10**6, "f4"))}, compression=zipfile.ZIP_DEFLATED)
+    with pytest.raises(UserError, match="compressed"):
+        read_torch(path)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04rest", b"no checkpoint at all", b"\x80\x02}."])
+def test_a_foreign_file_is_answered(tmp_path, content):
+    path = tmp_path / "w.pth"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="w.pth: "):
+        read_torch(path)
+
+
+def test_a_checkpoint_without_tensors_is_answered(tmp_path):
+    path = tmp_path / "w.pth"
+    write_zip(path, {"state_dict": {"a": 3}})
+    with pytest.raises(UserError, match="no tensors"):
+        read_torch(path)
