@@ -43,7 +43,11 @@ def interpreter(model: LiteModel) -> Callable[[np.ndarray], np.ndarray]:
 
 def steps(model: LiteModel, images: np.ndarray) -> Iterator[tuple[Operator, Tensors]]:
     """Run a model; after each instruction, yield it with all tensors by name, those it read included."""
-    tensors = {name: paddle.to_tensor(value) for name, value in model.params.items()}
+    # Parameters in FP16 travel as FP32, as all numbers in FP16 do here.
+    half = {
+        name: value.astype(np.float32) for name, value in model.params.items() if value.dtype == np.float16
+    }
+    tensors = {name: paddle.to_tensor(value) for name, value in (model.params | half).items()}
     with paddle.no_grad():
         for op in model.operators:
             if op.type == "feed":

@@ -172,14 +172,14 @@ def parts(path: str | Path) -> dict[str, int]:
     model = read_nb(path)
     total = Path(path).stat().st_size
     structure = struct.unpack_from("<Q", Path(path).read_bytes()[:26], 18)[0]
-    integers = sum(value.nbytes for value in model.params.values() if value.dtype == np.int8)
-    floats = sum(value.nbytes for value in model.params.values()) - integers
+    params = dict.fromkeys(("int8", "float16", "other"), 0)
+    for value in model.params.values():
+        params[value.dtype.name if value.dtype.name in params else "other"] += value.nbytes
     scales = sum(4 * len(op.get("Filter0_scale", [])) for op in model.operators)
     return {
-        "int8 parameters": integers,
-        "other parameters": floats,
+        **{f"{kind} parameters": size for kind, size in params.items()},
         "scales of weights": scales,
         "instructions": structure - scales,
-        "names and shapes of parameters": total - structure - integers - floats,
+        "names and shapes of parameters": total - structure - sum(params.values()),
         "total": total,
     }

@@ -1,23 +1,26 @@
 """Make an optimised Paddle-Lite model smaller and shorter, without touching a number.
 
 Paddle-Lite's optimiser converts a tensor to INT8 once for every convolution that reads it, names buffers at
-length, and shares them on ARM only. In FP16 it leaves splits in FP32, with conversions around them. The steps
-here rewrite the list of instructions, each safe by itself:
+length, and shares them on ARM only. In FP16 it leaves splits in FP32, with conversions around them, and the
+weights too, which the runtime rounds while loading. The steps here rewrite the model, each safe by itself:
 
-    slim = reuse_memory(merge_casts(half_splits(single_assignment(model))))
+    slim = half_weights(reuse_memory(merge_casts(half_splits(single_assignment(model)))))
 """
 
 import itertools
 from dataclasses import replace
 
+import numpy as np
+
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator
+from tinypose.errors import UserError
 
 HALF_SPLIT = "split/def/1/5/1"  # alias, host, FP16, NCHW
 
 
 def slim(model: LiteModel) -> LiteModel:
     """Return the same program in fewer instructions, buffers and bytes."""
-    return reuse_memory(merge_casts(half_splits(single_assignment(model))))
+    return half_weights(reuse_memory(merge_casts(half_splits(single_assignment(model)))))
 
 
 def single_assignment(model: LiteModel) -> LiteModel:
@@ -117,6 +120,27 @@ def half_splits(model: LiteModel) -> LiteModel:
     used = {name for op in operators for name in _tensors(op)}
     kept = [each for name, each in variables.items() if name in used or name in fixed]
     return replace(model, operators=operators, variables=kept)
+
+
+def half_weights(model: LiteModel) -> LiteModel:
+    """Store as FP16 the weights that the runtime would round to it while loading.
+
+    The optimiser marks them by an attribute, `NAME_fp16`, of an instruction that reads them
+    (fp16_attribute_pass.cc). A parameter's type in the file becomes the tensor's, and the loader rounds only
+    what is FP32, to the nearest and ties to even as numpy does (`LightPredictor::WeightFP32ToFP16`).
+
+    Raises:
+        UserError: an instruction that is not in FP16 reads such a weight; the runtime would read it wrongly.
+    """
+    marked = {name for op in model.operators for name in _tensors(op) if f"{name}_fp16" in op.attrs}
+    for op in model.operators:
+        if marked & set(_tensors(op)) and op.precision != "fp16":
+            raise UserError(
+                f"FP16 model: Paddle-Lite computes '{op.type}' in {op.precision}, from weights that it keeps "
+                "in FP16; make this network in FP32"
+            )
+    halves = {name: model.params[name].astype(np.float16) for name in marked}
+    return replace(model, params=model.params | halves)
 
 
 def reuse_memory(model: LiteModel) -> LiteModel:

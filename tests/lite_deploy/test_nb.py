@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from compress.graph.run import run_numpy
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable
 from lite_deploy.nb.interpret import interpreter
-from lite_deploy.nb.read import read_nb
-from lite_deploy.nb.slim import merge_casts, reuse_memory, single_assignment, slim
+from lite_deploy.nb.read import parts, read_nb
+from lite_deploy.nb.slim import half_weights, merge_casts, reuse_memory, single_assignment, slim
 from lite_deploy.nb.write import write_nb
 from lite_deploy.write.lite import run_optimiser
 from lite_deploy.write.paddle import write_program
@@ -105,6 +105,7 @@ params = st.dictionaries(
     text,
     st.one_of(
         st.lists(floats, min_size=1).map(lambda values: np.array(values, np.float32)),
+        st.lists(st.floats(width=16, allow_nan=False), min_size=1).map(lambda v: np.array(v, np.float16)),
         st.lists(st.integers(-128, 127), min_size=2).map(lambda values: np.array(values, np.int8)),
     ),
     max_size=3,
@@ -301,6 +302,37 @@ def test_fp16_is_converted_at_its_ends_only(split_graph, pictures, tmp_path):
     splits = [op for op in model.operators if op.type == "split"]
     assert {(op.target, op.precision, op.kernel) for op in splits} == {("host", "fp16", "def")}
     np.testing.assert_array_equal(interpreter(model)(pictures), interpreter(raw)(pictures))
+
+
+def test_fp16_weights_take_half_the_bytes_and_are_the_rounded_ones(every_kind, pictures, tmp_path):
+    write_program(every_kind, tmp_path)
+    path = tmp_path / "model.nb"
+    run_optimiser(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", path, "arm", fp16=True)
+    raw = read_nb(path)
+    write_nb(half_weights(raw), path)
+    model = read_nb(path)
+    assert {name for name, value in model.params.items() if value.dtype == np.float16} == {
+        name
+        for op in raw.operators
+        if "conv2d" in op.type
+        for name in op.inputs["Filter"] + op.inputs.get("Bias", [])
+    }
+    for name, value in raw.params.items():
+        np.testing.assert_array_equal(model.params[name], value.astype(model.params[name].dtype))
+    np.testing.assert_array_equal(interpreter(model)(pictures), interpreter(raw)(pictures))
+    sizes = parts(path)
+    assert sizes["float16 parameters"] > 0.9 * (sizes["float16 parameters"] + sizes["other parameters"])
+
+
+def test_a_weight_that_is_read_in_fp32_too_cannot_be_fp16():
+    model = program(instruction("conv", ["image", "w"], ["a"]), instruction("add", ["a", "w"], ["heatmaps"]))
+    model.params["w"] = np.ones(3, np.float32)
+    model.operators[0].attrs["w_fp16"] = Attr("s", "fp16")
+    with pytest.raises(UserError, match="'conv' in fp32"):
+        half_weights(model)
+    model.operators[0].attrs[KERNEL] = Attr("s", "conv/def/4/5/1")
+    with pytest.raises(UserError, match="'add' in fp32"):
+        half_weights(model)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="runs Paddle-Lite's x86 kernels")
