@@ -1,7 +1,7 @@
 """DLA-34 with deformable up-sampling, the backbone and neck of FairMOT.
 
-Yu et al., "Deep Layer Aggregation", CVPR 2018; Zhou et al., "Objects as Points", 2019. Layers have the names of
-PaddleDetection's, so that its weights load.
+Yu et al., "Deep Layer Aggregation", CVPR 2018; Zhou et al., "Objects as Points", 2019. Layers have the
+names of PaddleDetection's, so that its weights load.
 """
 
 import numpy as np

@@ -41,7 +41,7 @@ class CenterHead(nn.Layer):
         self.offset = _branch(channels, hidden, 2)
 
     def forward(self, features: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor, paddle.Tensor]:
-        """Return logits [N, 1, h, w], left, top, right, bottom [N, 4, h, w] in map pixels, x, y [N, 2, h, w]."""
+        """Return logits [N, 1, h, w], left to bottom [N, 4, h, w] in map pixels, x and y [N, 2, h, w]."""
         return self.heatmap(features), self.size(features), self.offset(features)
 
 

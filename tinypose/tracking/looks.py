@@ -1,7 +1,7 @@
 """Who is who by looks: vectors of appearance first, then motion and overlap.
 
-The order is that of FairMOT's tracker (Zhang et al., IJCV 2021, after JDE: Wang et al., ECCV 2020), with times in
-seconds instead of frames.
+The order is that of FairMOT's tracker (Zhang et al., IJCV 2021, after JDE: Wang et al., ECCV 2020), with
+times in seconds instead of frames.
 """
 
 from dataclasses import dataclass, field
