@@ -20,6 +20,17 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 def open_model(artifact: Artifact, folder: str | Path, name: str, threads: int = 1) -> Run:
+    """Open a model of a folder that `read_artifact` has checked, as a function to its first output.
+
+    See `open_outputs` for the arguments and errors.
+    """
+    run = open_outputs(artifact, folder, name, threads)
+    return lambda images: run(images)[0]
+
+
+def open_outputs(
+    artifact: Artifact, folder: str | Path, name: str, threads: int = 1
+) -> Callable[[np.ndarray], list[np.ndarray]]:
     """Open a model of a folder that `read_artifact` has checked.
 
     Args:
@@ -29,7 +40,7 @@ def open_model(artifact: Artifact, folder: str | Path, name: str, threads: int =
         threads: how many the engine may use.
 
     Returns:
-        The model as a function; it checks the shape of what it is given.
+        The model as a function to all its outputs; it checks the shape of what it is given.
 
     Raises:
         UserError: no such model, or one that must not run on this machine.
@@ -40,11 +51,11 @@ def open_model(artifact: Artifact, folder: str | Path, name: str, threads: int =
     opened = open_engine(artifact, folder, name, threads)
     expected = (3, artifact.input.height, artifact.input.width)
 
-    def run(images: np.ndarray) -> np.ndarray:
+    def run(images: np.ndarray) -> list[np.ndarray]:
         if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.float32:
             raise ValueError(f"expected float32 [N, {', '.join(map(str, expected))}], found {images.dtype} "
                              f"{list(images.shape)}")  # fmt: skip
-        return opened(images)[0]
+        return opened(images)
 
     return run
 

@@ -29,7 +29,7 @@ def main() -> int:
     os.dup2(2, 1)
     options = _parse(sys.argv[1:])
     try:
-        line = _measure(options)
+        line = _measure(options) if options.batch is None else _compute(options)
     except Exception as error:  # whatever it is, the caller reads it in the one line it expects
         line = {"kind": "error", "message": f"{error}"}
     print(json.dumps({"schema": SCHEMA, **line}), file=ours, flush=True)
@@ -40,21 +40,58 @@ def _parse(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="local_runner", description=__doc__.splitlines()[0])
     parser.add_argument("--pose", type=Path, required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--image", type=Path, required=True)
-    parser.add_argument("--box", required=True)
+    parser.add_argument("--image", type=Path)
+    parser.add_argument("--box")
+    parser.add_argument("--batch", type=Path)
+    parser.add_argument("--outputs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--cores")
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--warmup-seconds", type=float, default=10)
     parser.add_argument("--heatmaps", type=Path)
-    return parser.parse_args(words)
+    options = parser.parse_args(words)
+    if options.batch is None and None in (options.image, options.box):
+        parser.error("expected --image and --box, or --batch")
+    if (options.batch is None) != (options.outputs is None):
+        parser.error("--batch and --outputs go together")
+    return options
+
+
+def _compute(options: argparse.Namespace) -> dict:
+    """Compute a file of inputs, float32 [N, 3, H, W], to a file for each output, float32 [N, ...]."""
+    _bind(options)
+    from lite_deploy.engines import open_outputs
+    from tinypose.artifact.record import read_artifact
+
+    artifact = read_artifact(options.pose, check_files=False)
+    inputs = np.load(options.batch, allow_pickle=False)
+    outputs = open_outputs(artifact, options.pose.parent, options.model, options.threads)(inputs)
+    names = [f"{options.outputs}.{number}.npy" for number in range(len(outputs))]
+    for name, value in zip(names, outputs, strict=True):
+        np.save(name, value.astype("<f4"))
+    engine, version = _engine(artifact.model(options.model).engine)
+    return {
+        "kind": "batch",
+        "engine": engine,
+        "engine_version": version,
+        "runner": "python",
+        "model": options.model,
+        "threads": options.threads,
+        "inputs": len(inputs),
+        "outputs": names,
+    }
+
+
+def _bind(options: argparse.Namespace) -> None:
+    """Keep to the cores and threads that were asked for; before an engine is loaded."""
+    if options.cores:
+        os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
 
 def _measure(options: argparse.Namespace) -> dict:
-    if options.cores:
-        os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
-    os.environ["OMP_NUM_THREADS"] = str(options.threads)  # before an engine is loaded
+    _bind(options)
     from lite_deploy.bench.scene import Scene, joints_in_picture
     from lite_deploy.engines import open_model
     from tinypose.artifact.record import read_artifact

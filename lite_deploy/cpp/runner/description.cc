@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "system.h"
+
 namespace {
 
 using nlohmann::json;
@@ -46,17 +48,58 @@ pose::Grid ReadGrid(const std::string& name) {
   throw std::out_of_range("grid: expected stride or udp, found '" + name + "'");
 }
 
-}  // namespace
+std::string Beside(const std::string& path, const std::string& name) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? name : path.substr(0, slash + 1) + name;
+}
 
-Description ReadDescription(const std::string& path, const std::string& model) {
+json ReadJson(const std::string& path) {
   std::ifstream file(path);
   if (!file) Fail(path, "cannot be opened; expected the pose.json of an artifact folder");
-  json content;
   try {
-    content = json::parse(file);
+    return json::parse(file);
   } catch (const json::exception& error) {
     Fail(path, std::string("not valid JSON: ") + error.what());
   }
+}
+
+ModelFile FindModel(const json& content, const std::string& path, const std::string& model) {
+  std::string names;
+  for (const json& each : content.at("models")) {
+    const std::string name = each.at("name").get<std::string>();
+    if (name == model) {
+      if (each.at("engine") != "paddle-lite")
+        Fail(path, "model '" + model + "' is for " + each.at("engine").get<std::string>() +
+                       "; this runner has Paddle-Lite");
+      return {name, each.at("precision").get<std::string>(),
+              Beside(path, each.at("files").at(0).at("file").get<std::string>())};
+    }
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  Fail(path, "no model '" + model + "'; it has: " + names);
+}
+
+}  // namespace
+
+ModelFile ReadModel(const std::string& path, const std::string& model) {
+  const json content = ReadJson(path);
+  try {
+    if (content.at("format") != "edge-pose artifact" && content.at("format") != "edge-pose detector")
+      Fail(path, "not an artifact's description");
+    return FindModel(content, path, model);
+  } catch (const json::exception& error) {
+    Fail(path, std::string("not as expected: ") + error.what());
+  }
+}
+
+void CheckProcessor(const ModelFile& model) {
+  if (model.precision == "fp16" && !HasHalfPrecision())
+    throw std::runtime_error("model '" + model.name + "': this processor has no half-precision arithmetic "
+                             "(ARMv8.2, asimdhp) and would stop at an illegal instruction");
+}
+
+Description ReadDescription(const std::string& path, const std::string& model) {
+  const json content = ReadJson(path);
   try {
     if (content.at("format") != "edge-pose artifact" || content.at("version") != 1)
       Fail(path, "not an artifact's description of version 1; export it again with this version's tools");
@@ -73,21 +116,8 @@ Description ReadDescription(const std::string& path, const std::string& model) {
     result.blur = Whole(output, "blur", 1, 31) | 1;
     result.decoding = ReadDecoding(output.at("decode").get<std::string>());
     result.grid = ReadGrid(output.at("grid").get<std::string>());
-    std::string names;
-    for (const json& each : content.at("models")) {
-      const std::string name = each.at("name").get<std::string>();
-      if (name == model) {
-        result.model = name;
-        result.precision = each.at("precision").get<std::string>();
-        result.model_file = each.at("files").at(0).at("file").get<std::string>();
-        if (each.at("engine") != "paddle-lite")
-          Fail(path, "model '" + model + "' is for " + each.at("engine").get<std::string>() +
-                         "; this runner has Paddle-Lite");
-        return result;
-      }
-      names += (names.empty() ? "" : ", ") + name;
-    }
-    Fail(path, "no model '" + model + "'; it has: " + names);
+    result.model = FindModel(content, path, model);
+    return result;
   } catch (const json::exception& error) {
     Fail(path, std::string("not as expected: ") + error.what());
   } catch (const std::out_of_range& error) {

@@ -6,6 +6,11 @@
 #include "pose/heatmap.h"
 #include "pose/preprocess.h"
 
+// A model of a folder, of a pose network or of a detector.
+struct ModelFile {
+  std::string name, precision, file;  // file: where it is
+};
+
 struct Description {
   int input_width, input_height;
   pose::Normalisation normalisation;
@@ -13,8 +18,14 @@ struct Description {
   int joints, heatmap_width, heatmap_height, blur;
   pose::Decoding decoding;
   pose::Grid grid;
-  std::string model, precision, model_file;  // model_file beside pose.json
+  ModelFile model;
 };
 
 // Reads the description of one model. Throws std::runtime_error, saying file, field and what was expected.
 Description ReadDescription(const std::string& path, const std::string& model);
+
+// Reads only which file a model is. Throws in the same way.
+ModelFile ReadModel(const std::string& path, const std::string& model);
+
+// Throws std::runtime_error if this processor would stop at an instruction of the model's.
+void CheckProcessor(const ModelFile& model);

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <stdexcept>
+#include <string>
 
 #include "engine.h"
 
@@ -29,16 +30,20 @@ class PaddleLite : public Engine {
 
   float* input() override { return input_->mutable_data<float>(); }
 
-  void Run() override {
-    predictor_->Run();
-    output_ = predictor_->GetOutput(0);
+  void Run() override { predictor_->Run(); }
+
+  size_t outputs() override { return predictor_->GetOutputNames().size(); }
+
+  const float* output(size_t i) override {
+    output_ = predictor_->GetOutput(static_cast<int>(i));
     if (output_->precision() != lite::PrecisionType::kFloat)
-      throw std::runtime_error("the network's output is not float32");
+      throw std::runtime_error("the network's output " + std::to_string(i) + " is not float32");
+    return output_->data<float>();
   }
 
-  const float* output() override { return output_->data<float>(); }
-
-  std::vector<int64_t> output_shape() override { return output_->shape(); }
+  std::vector<int64_t> output_shape(size_t i) override {
+    return predictor_->GetOutput(static_cast<int>(i))->shape();
+  }
 
   std::string version() override { return predictor_->GetVersion(); }
 

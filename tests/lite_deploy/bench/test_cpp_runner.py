@@ -1,12 +1,15 @@
 """pose_runner itself: what it refuses and how it says so, here and as ARM code under an emulator."""
 
+import io
 import json
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 EMULATOR = "qemu-aarch64-static"
+MODULE = "lite_deploy.bench.local_runner"
 
 
 @pytest.fixture(params=["native", "sanitized", "arm"])
@@ -166,3 +169,70 @@ def test_both_kinds_of_input(device_folder, exported, tmp_path, normalise):
     crop = crop_image(random.reshape(480, 640, 3), matrix, size)
     expected = open_model(artifact, exported.folder, "x86_fp32")(network_input(artifact, crop[None]))
     np.testing.assert_allclose(maps.reshape(expected.shape), expected, atol=1e-4 * np.abs(expected).max())
+
+
+def batch_words(exported, tmp_path, model="x86_fp32"):
+    pose = exported.folder / "pose.json"
+    files = ("--batch", tmp_path / "in.npy", "--outputs", tmp_path / "out")
+    return ("--pose", pose, "--model", model, *files)
+
+
+@pytest.mark.parametrize("kind", ["cpp", "python"])
+def test_a_batch_gives_what_the_engine_gives_here(device_folder, exported, tmp_path, kind):
+    from lite_deploy.engines import open_outputs
+    from tinypose.artifact.record import read_artifact
+
+    images = np.random.default_rng(0).standard_normal((3, 3, 96, 64)).astype(np.float32)
+    np.save(tmp_path / "in.npy", images)
+    programs = {"cpp": [device_folder / "pose_runner"], "python": [sys.executable, "-m", MODULE]}
+    command = [*programs[kind], *batch_words(exported, tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    line = json.loads(done.stdout)
+    assert line["kind"] == "batch" and line["inputs"] == 3, done.stderr
+    expected = open_outputs(read_artifact(exported.folder), exported.folder, "x86_fp32")(images)
+    assert line["outputs"] == [f"{tmp_path}/out.{number}.npy" for number in range(len(expected))]
+    for name, value in zip(line["outputs"], expected, strict=True):
+        found = np.load(name)
+        assert found.dtype == np.float32 and found.shape == value.shape
+        np.testing.assert_allclose(found, value, rtol=0, atol=1e-5 * np.abs(value).max())
+
+
+def test_batches_that_are_wrong(runner, exported, tmp_path):
+    words = batch_words(exported, tmp_path)
+    says(runner, words, "in.npy: cannot be opened")
+    good = io.BytesIO()
+    np.save(good, np.zeros((2, 3, 4, 4), np.float32))
+    good = good.getvalue()
+    for content, message in (
+        (b"", "not a .npy file"),
+        (b"P6" + good[2:], "not a .npy file"),
+        (good[:9], "not a .npy file"),
+        (good[:100], "it ends early"),
+        (good[:8] + b"\xff\xff" + good[10:], "it ends early"),
+        (good.replace(b"descr", b"other"), "no 'descr'"),
+        (good.replace(b"<f4", b"<f8"), "expected float32"),
+        (good.replace(b">f4", b"<f8"), "built without an engine"),
+        (good.replace(b"False", b"True "), "in C's order"),
+        (good.replace(b"(2, 3, 4, 4)", b"(2, x, 4, 4)"), "shape (2, x, 4, 4"),
+        (good.replace(b"(2, 3, 4, 4)", b"(2,-3, 4, 4)"), "shape (2,-3, 4, 4"),
+        (good.replace(b"(2, 3, 4, 4)", b"(2, 3, 4   )"), "expected float32 [N, 3, height, width]"),
+        (good.replace(b"(2, 3, 4, 4)", b"(2, 4, 4, 4)"), "expected float32 [N, 3, height, width]"),
+        (
+            good.replace(b"(2, 3, 4, 4), }" + b" " * 26, b"(2, 9999999999, 9999999999, 4), }" + b" " * 8),
+            "too large",
+        ),
+        (good.replace(b"(2, 3, 4, 4)", b"()          "), "not a single number"),
+        (good, "built without an engine"),
+    ):
+        (tmp_path / "in.npy").write_bytes(content)
+        says(runner, words, message)
+    assert runner(*words[:-2])[0] == 2
+
+
+def test_a_batch_that_ends_early(device_folder, exported, tmp_path):
+    np.save(tmp_path / "in.npy", np.zeros((2, 3, 96, 64), np.float32))
+    content = (tmp_path / "in.npy").read_bytes()
+    (tmp_path / "in.npy").write_bytes(content[:-4])
+    command = [device_folder / "pose_runner", *batch_words(exported, tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "ends before its last number" in json.loads(done.stdout)["message"]

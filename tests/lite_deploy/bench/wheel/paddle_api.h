@@ -40,6 +40,8 @@ class PaddlePredictor {
   virtual std::shared_ptr<PaddlePredictor> Clone() = 0;
   virtual std::shared_ptr<PaddlePredictor> Clone(const std::vector<std::string>& names) = 0;
   virtual std::string GetVersion() const = 0;
+  virtual std::vector<std::string> GetInputNames() = 0;
+  virtual std::vector<std::string> GetOutputNames() = 0;
   virtual ~PaddlePredictor() = default;  // the shared pointer deletes by its own, right, deleter
 };
 

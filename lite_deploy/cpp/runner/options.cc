@@ -1,0 +1,71 @@
+#include "options.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <sstream>
+#include <stdexcept>
+
+const char* const kUsage =
+    "usage: pose_runner --pose POSE.json --model NAME [options]\n"
+    "  --image FILE.ppm      the picture; otherwise noise\n"
+    "  --box L,T,W,H         the person in it, in pixels; otherwise the whole picture\n"
+    "  --threads N           of the engine (1)\n"
+    "  --cores 4,5,6,7       run on these processor cores only\n"
+    "  --runs N              timed runs (50)\n"
+    "  --seconds S           no more timed runs after this time (30)\n"
+    "  --warmup-seconds S    give up waiting for a steady latency after this time (10)\n"
+    "  --heatmaps FILE.f32   also write the heatmaps, float32, as the network gave them\n"
+    "or, to compute and not to time:\n"
+    "  --batch FILE.npy      the network's inputs, float32 [N, 3, H, W], one after the other\n"
+    "  --outputs NAME        writes NAME.0.npy, NAME.1.npy...: each output for all inputs, float32 [N, ...]\n";
+
+namespace {
+
+std::vector<double> Numbers(const std::string& name, const std::string& text) {
+  std::vector<double> numbers;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) {
+    char* end = nullptr;
+    numbers.push_back(std::strtod(part.c_str(), &end));
+    if (end == part.c_str() || *end || !std::isfinite(numbers.back()))
+      throw std::invalid_argument(name + ": expected numbers, found '" + text + "'");
+  }
+  return numbers;
+}
+
+double Number(const std::string& name, const std::string& text, double least) {
+  const std::vector<double> numbers = Numbers(name, text);
+  if (numbers.size() != 1 || numbers[0] < least)
+    throw std::invalid_argument(name + ": expected a number from " + std::to_string(least) + ", found '" + text + "'");
+  return numbers[0];
+}
+
+}  // namespace
+
+Options Parse(int count, char** words) {
+  Options options;
+  for (int i = 1; i < count; i += 2) {
+    const std::string name = words[i];
+    if (i + 1 == count) throw std::invalid_argument(name + ": expected a value after it, or no such option");
+    const std::string value = words[i + 1];
+    if (name == "--pose") options.pose = value;
+    else if (name == "--model") options.model = value;
+    else if (name == "--image") options.image = value;
+    else if (name == "--heatmaps") options.heatmaps = value;
+    else if (name == "--batch") options.batch = value;
+    else if (name == "--outputs") options.outputs = value;
+    else if (name == "--box") options.box = Numbers(name, value);
+    else if (name == "--cores") for (const double core : Numbers(name, value)) options.cores.push_back(core);
+    else if (name == "--threads") options.threads = Number(name, value, 1);
+    else if (name == "--runs") options.runs = Number(name, value, 1);
+    else if (name == "--seconds") options.seconds = Number(name, value, 0);
+    else if (name == "--warmup-seconds") options.warmup_seconds = Number(name, value, 0);
+    else throw std::invalid_argument(name + ": no such option");
+  }
+  if (options.pose.empty() || options.model.empty()) throw std::invalid_argument("--pose and --model are needed");
+  if (options.batch.empty() != options.outputs.empty())
+    throw std::invalid_argument("--batch and --outputs go together");
+  if (!options.box.empty() && !(options.box.size() == 4 && options.box[2] > 0 && options.box[3] > 0))
+    throw std::invalid_argument("--box: expected left,top,width,height with a width and a height above 0");
+  return options;
+}

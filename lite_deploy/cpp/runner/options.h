@@ -1,0 +1,18 @@
+// What pose_runner is asked to do.
+#pragma once
+
+#include <string>
+#include <vector>
+
+struct Options {
+  std::string pose, model, image, heatmaps, batch, outputs;
+  std::vector<double> box;
+  std::vector<int> cores;
+  int threads = 1, runs = 50;
+  double seconds = 30, warmup_seconds = 10;
+};
+
+extern const char* const kUsage;
+
+// Reads the command line. Throws std::invalid_argument, naming the option and what was expected.
+Options Parse(int count, char** words);
