@@ -10,27 +10,11 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from compress.graph.edit import is_depthwise
 from compress.graph.ir import Graph, Node
+from compress.graph.ops import operator
+from compress.graph.ops.products import is_depthwise
 
 OPERATOR = 7000  # instructions that an operator costs however small its tensors are
-PIECE = 300  # instructions for each part of a split or concatenation
-COPY = 0.6  # instructions to copy a number
-PER_NUMBER = {  # instructions for each number written
-    "add": 1.3,
-    "multiply": 1.3,
-    "relu": 0.9,
-    "scale": 1.0,
-    "batch_norm": 1.2,
-    "sigmoid": 8.0,
-    "hard_sigmoid": 2.0,
-    "hard_swish": 3.0,
-    "resize_nearest": 9.4,
-    "resize_bilinear": 15.0,
-    "max_pool": 4.0,
-    "shuffle": 18.0,
-    "permute": 18.0,
-}
 
 
 @dataclass(frozen=True)
@@ -84,39 +68,20 @@ def cost_kind(node: Node) -> str:
 
 def node_cost(graph: Graph, node: Node) -> Cost:
     """Return the cost of one node of `graph`."""
-    read = sum(math.prod(graph.shapes[name]) for name in node.inputs)
-    written = sum(math.prod(graph.shapes[name]) for name in node.outputs)
+    inputs, outputs = ([graph.shapes[name] for name in names] for names in (node.inputs, node.outputs))
+    read, written = (sum(math.prod(shape) for shape in shapes) for shapes in (inputs, outputs))
     weights = sum(array.size for array in node.params.values())
-    macs = multiply_adds(graph, node)
     operators = 3 if node.kind == "shuffle" else 1  # reshape, transpose, reshape
     moved = read + written + weights + (2 * written if node.kind == "shuffle" else 0)
-    return Cost(operators, 4 * moved, macs, operators * OPERATOR + _work(graph, node, read, written, macs))
+    work = operator(node).instructions
+    work = work(node, inputs, outputs) if callable(work) else work * written
+    return Cost(operators, 4 * moved, multiply_adds(graph, node), operators * OPERATOR + work)
 
 
 def multiply_adds(graph: Graph, node: Node) -> int:
-    """Return how many multiply-adds a convolution does; other nodes do none."""
-    if node.kind not in ("conv2d", "conv2d_transpose"):
-        return 0
-    # A convolution uses its kernel once for each output pixel, a transposed one for each input pixel.
-    shape = graph.shapes[(node.outputs if node.kind == "conv2d" else node.inputs)[0]]
-    return node.params["weight"].size * shape[0] * shape[2] * shape[3]
-
-
-def _work(graph: Graph, node: Node, read: int, written: int, macs: int) -> float:
-    if node.kind in ("split", "concat"):
-        return COPY * written + PIECE * max(len(node.inputs), len(node.outputs))
-    if node.kind == "average_pool":
-        return 1.5 * read + 4 * written
-    if node.kind in PER_NUMBER:
-        return PER_NUMBER[node.kind] * written
-    if is_depthwise(node):
-        return 0.75 * macs + 0.5 * written
-    if cost_kind(node) == "pointwise conv2d":
-        outputs, inputs = node.params["weight"].shape[:2]
-        pixels = written // outputs
-        tiles = math.ceil(outputs / 8) * math.ceil(pixels / 12)
-        return tiles * (29 * inputs + 110) + 0.8 * inputs * pixels
-    return 0.4 * macs + written
+    """Return how many multiply-adds a convolution or matrix product does; other nodes do none."""
+    inputs, outputs = ([graph.shapes[name] for name in names] for names in (node.inputs, node.outputs))
+    return operator(node).multiply_adds(node, inputs, outputs)
 
 
 def kinds(graph: Graph) -> Counter[str]:

@@ -38,22 +38,6 @@ def single_reader(graph: Graph, readers: dict[str, list[Node]], name: str) -> No
     return found[0] if len(found) == 1 and name not in graph.outputs else None
 
 
-def is_depthwise(node: Node) -> bool:
-    """Say whether a convolution works on each channel alone, one in and one out."""
-    if node.kind not in ("conv2d", "conv2d_transpose"):
-        return False
-    first, second = node.params["weight"].shape[:2]
-    return first == node.attrs["groups"] and second == 1
-
-
-def is_pointwise(node: Node) -> bool:
-    """Say whether a node is a 1x1 convolution over all channels, pixel by pixel."""
-    if node.kind != "conv2d":
-        return False
-    still = node.attrs["stride"] == [1, 1] and node.attrs["padding"] == [0, 0]
-    return still and node.attrs["groups"] == 1 and node.params["weight"].shape[2:] == (1, 1)
-
-
 def unused_name(graph: Graph, wanted: str, taken: Iterable[str] = ()) -> str:
     """Return `wanted`, or `wanted~2` and so on, whichever is no node or tensor yet."""
     known = {node.name for node in graph.nodes} | set(graph.shapes) | set(taken)

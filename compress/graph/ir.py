@@ -1,35 +1,14 @@
 """A network as a list of nodes over named tensors: what is rewritten, quantised and exported.
 
-A graph is plain data. It runs on one feature map layout, NCHW, and knows just the operators that
-pose networks are made of (`KINDS`). Values are float32.
+A graph is plain data. It takes one image and gives one or several tensors. Axis 0 of every tensor is the
+batch, axis 1 are its channels: feature maps are NCHW, what a head makes of them has two or three axes. The
+operators that there are stand in one table, `compress.graph.ops`. Values are float32.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-
-# What each kind of node means; attributes in brackets. Channels are axis 1.
-KINDS = {
-    "conv2d": "convolution [stride, padding, dilation: 2 ints each; groups; relu]; weight OIHW, maybe bias O",
-    "conv2d_transpose": "[stride, padding, output_padding, groups, relu]; weight IOHW, maybe bias O",
-    "batch_norm": "inference batch norm [epsilon]; scale, bias, mean, variance",
-    "relu": "max(x, 0)",
-    "sigmoid": "logistic function",
-    "hard_sigmoid": "clip(slope * x + offset, 0, 1) [slope, offset]",
-    "hard_swish": "x * clip(x + 3, 0, 6) / 6",
-    "scale": "x * scale + bias, a number of each per channel; scale, bias",
-    "add": "sum of two tensors, the second broadcast over height and width or of one shape [relu]",
-    "multiply": "product of two tensors, the second broadcast over height and width or of one shape",
-    "concat": "along channels",
-    "split": "along channels [sections: list of ints]",
-    "shuffle": "channels [groups, C/groups] transposed to [C/groups, groups] [groups]",
-    "permute": "output channel i is input channel order[i] [order: list of ints]",
-    "resize_nearest": "[size: 2 ints, height and width]",
-    "resize_bilinear": "[size: 2 ints; align_corners], half-pixel centres without align_corners",
-    "average_pool": "[size: 2 ints of the output] adaptive average pooling",
-    "max_pool": "[kernel, stride, padding: 2 ints each]",
-}
 
 
 @dataclass

@@ -7,6 +7,7 @@ import paddle
 import paddle.nn.functional as F
 
 from compress.graph.ir import Graph, Node
+from compress.graph.ops import operator
 
 Tensors = list[paddle.Tensor]
 Params = dict[str, dict[str, paddle.Tensor]]
@@ -92,49 +93,6 @@ def run_numpy(graph: Graph, image: np.ndarray) -> list[np.ndarray]:
 
 def compute_node(node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Tensors:
     """Return the outputs of one node."""
-    attrs, x = node.attrs, inputs[0]
-    match node.kind:
-        case "conv2d":
-            places = (attrs["stride"], attrs["padding"], attrs["dilation"], attrs["groups"])
-            result = F.conv2d(x, params["weight"], params.get("bias"), *places)
-        case "conv2d_transpose":
-            places = (attrs["stride"], attrs["padding"], attrs["output_padding"])
-            result = F.conv2d_transpose(
-                x, params["weight"], params.get("bias"), *places, groups=attrs["groups"]
-            )
-        case "batch_norm":
-            statistics = (params["mean"], params["variance"], params["scale"], params["bias"])
-            result = F.batch_norm(x, *statistics, epsilon=attrs["epsilon"], use_global_stats=True)
-        case "scale":
-            result = x * params["scale"].reshape([1, -1, 1, 1]) + params["bias"].reshape([1, -1, 1, 1])
-        case "add":
-            result = x + inputs[1]
-        case "multiply":
-            result = x * inputs[1]
-        case "concat":
-            result = paddle.concat(inputs, axis=1)
-        case "split":
-            return paddle.split(x, attrs["sections"], axis=1)
-        case "shuffle":
-            batch, channels, height, width = x.shape
-            grouped = x.reshape([batch, attrs["groups"], channels // attrs["groups"], height, width])
-            result = grouped.transpose([0, 2, 1, 3, 4]).reshape(x.shape)
-        case "permute":
-            result = paddle.index_select(x, paddle.to_tensor(attrs["order"]), axis=1)
-        case "resize_nearest":
-            result = F.interpolate(x, size=attrs["size"], mode="nearest")
-        case "resize_bilinear":
-            result = F.interpolate(x, attrs["size"], mode="bilinear", align_corners=attrs["align_corners"])
-        case "average_pool":
-            result = F.adaptive_avg_pool2d(x, attrs["size"])
-        case "max_pool":
-            result = F.max_pool2d(x, attrs["kernel"], attrs["stride"], attrs["padding"])
-        case "relu" | "sigmoid":
-            result = getattr(F, node.kind)(x)
-        case "hard_sigmoid":
-            result = F.hardsigmoid(x, attrs["slope"], attrs["offset"])
-        case "hard_swish":
-            result = F.hardswish(x)
-        case _:
-            raise ValueError(f"node '{node.name}' is of kind '{node.kind}', which graphs do not have")
-    return [F.relu(result) if attrs.get("relu") else result]
+    results = operator(node).compute(node, inputs, params)
+    results = results if isinstance(results, list) else [results]
+    return [F.relu(each) for each in results] if node.attrs.get("relu") else results

@@ -16,14 +16,13 @@ from scipy.optimize import minimize
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from compress.graph import ops
 from compress.graph.ir import Graph, Node
 from compress.quant.observe import Statistics
 from compress.quant.scales import LEVELS
 
 NoiseTerm = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
-# Nodes that write channel c from channel c and commute with a positive factor.
-_CHANNEL_BY_CHANNEL = {"relu", "scale", "resize_nearest", "resize_bilinear", "average_pool", "max_pool"}
 # A factor outside of e^-7 .. e^7 would strain FP16, and no network needs it.
 _LIMIT = 7.0
 
@@ -49,27 +48,21 @@ def factor_classes(graph: Graph) -> tuple[dict[str, np.ndarray], int]:
     for name in (graph.input, *graph.outputs):
         tie(first[name], fixed)
     for node in graph.nodes:
+        shapes = [graph.shapes[name] for name in node.inputs]
         inputs = [first[name] for name in node.inputs]
         outputs = [first[name] for name in node.outputs]
-        if node.kind in ("conv2d", "conv2d_transpose"):
-            continue  # absorbs the factors on both its sides
-        if node.kind in _CHANNEL_BY_CHANNEL:
-            tie(inputs[0], outputs[0])
-        elif node.kind == "add":
-            tie(inputs[0], outputs[0])
-            tie(inputs[1], outputs[0])
-        elif node.kind == "multiply":
-            tie(inputs[0], outputs[0])
-            tie(inputs[1], fixed)
-        elif node.kind in ("concat", "split"):
-            tie(np.concatenate(inputs), np.concatenate(outputs))
-        elif node.kind == "permute":
-            tie(inputs[0][node.attrs["order"]], outputs[0])
-        elif node.kind == "shuffle":
-            tie(inputs[0].reshape(node.attrs["groups"], -1).T.ravel(), outputs[0])
-        else:
-            for each in (*inputs, *outputs):
-                tie(each, fixed)
+        moved = ops.moves(node, shapes)
+        if moved is not None:
+            starts = np.cumsum([0, *(len(each) for each in inputs)])
+            for output, (source, index) in zip(outputs, moved, strict=True):
+                tie(np.concatenate(inputs)[starts[source] + index], output)
+            continue
+        ways = ops.factors(node, shapes)
+        found = [(channels, ways.of(index)) for index, channels in enumerate(inputs)]
+        found += [(channels, ways.output) for channels in outputs]
+        for channels, way in found:
+            if way != "any":  # whose parameters absorb the factors
+                tie(channels, fixed if way == "fixed" else outputs[0])
     left = np.concatenate([pair[0] for pair in ties])
     right = np.concatenate([pair[1] for pair in ties])
     tied = coo_matrix((np.ones(len(left), bool), (left, right)), shape=(count, count))
@@ -127,12 +120,12 @@ def apply_factors(graph: Graph, factors: dict[str, np.ndarray]) -> Graph:
     """Return a graph of the same function in which each tensor's channels are divided by `factors`."""
     nodes = []
     for node in graph.nodes:
-        if node.kind in ("conv2d", "conv2d_transpose"):
-            node = replace(node, params=_scaled(node, factors[node.inputs[0]], factors[node.outputs[0]]))
-        elif node.kind == "scale":
-            bias = node.params["bias"] / factors[node.outputs[0]]
-            node = replace(node, params={**node.params, "bias": bias.astype(np.float32)})
-        nodes.append(node)
+        shapes = [graph.shapes[name] for name in node.inputs]
+        params = dict(node.params)
+        found = ops.places(node, shapes, factors[node.inputs[0]], factors[node.outputs[0]])
+        for key, (times, over) in found.items():
+            params[key] = (params[key] * (1 if times is None else times) / over).astype(np.float32)
+        nodes.append(replace(node, params=params))
     return replace(graph, nodes=nodes)
 
 
@@ -145,34 +138,6 @@ def apply_to_statistics(
     }
     written = {node.name: factors[node.outputs[0]] for node in graph.convolutions()}
     return divided, {name: gain * written[name].astype(np.float64) ** 2 for name, gain in gains.items()}
-
-
-def by_kernel(node: Node, read: np.ndarray, written: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what belongs to the channel that each kernel of a convolution reads, and to that it writes.
-
-    Args:
-        node: its weight has the kernels, [O, I / groups, h, w], or [I, O / groups, h, w] if it is transposed.
-        read: one value a channel of the input, [I].
-        written: one value a channel of the output, [O].
-
-    Returns:
-        Two arrays of the first two axes of the weight.
-    """
-    groups, shape = node.attrs["groups"], node.params["weight"].shape[:2]
-    if node.kind == "conv2d":
-        inputs = np.repeat(read.reshape(groups, -1), len(written) // groups, axis=0)
-        return inputs, np.broadcast_to(written[:, None], shape)
-    outputs = np.repeat(written.reshape(groups, -1), len(read) // groups, axis=0)
-    return np.broadcast_to(read[:, None], shape), outputs
-
-
-def _scaled(node: Node, read: np.ndarray, written: np.ndarray) -> dict[str, np.ndarray]:
-    inputs, outputs = by_kernel(node, read, written)
-    result = node.params["weight"] * inputs[:, :, None, None] / outputs[:, :, None, None]
-    params = {"weight": result.astype(np.float32)}
-    if "bias" in node.params:
-        params["bias"] = (node.params["bias"] / written).astype(np.float32)
-    return params
 
 
 def _noise_term(node: Node, peak: np.ndarray, power: np.ndarray, gain: np.ndarray) -> NoiseTerm:

@@ -20,8 +20,9 @@ from paddle.autograd import PyLayer
 
 from compress.graph.ir import Graph, Node
 from compress.graph.layer import GraphNet
+from compress.graph.ops import places
 from compress.graph.run import Params, Tensors, compute_node, prepare, run
-from compress.quant.equalise import apply_factors, by_kernel, factor_classes
+from compress.quant.equalise import apply_factors, factor_classes
 from compress.quant.scales import LEVELS, ConvScale, Scales, weight_ranges
 from compress.quant.simulate import Simulation, quantisable
 from tinypose.config import Config
@@ -163,24 +164,23 @@ class ChannelFactors(nn.Layer):
         free = np.ones(count, np.float32)
         free[0] = 0
         self.register_buffer("free", paddle.to_tensor(free), persistable=False)
-        self._places: dict[tuple[str, str], tuple[list[int], paddle.Tensor | None, paddle.Tensor]] = {}
+        self._places: dict[tuple[str, str], tuple[list[int], list[paddle.Tensor]]] = {}
         for node in graph.nodes:
-            written = self._classes[node.outputs[0]]
-            if node.kind in ("conv2d", "conv2d_transpose"):
-                kernels = by_kernel(node, self._classes[node.inputs[0]], written)
-                indices = [paddle.to_tensor(each.ravel()) for each in kernels]
-                self._places[node.name, "weight"] = ([*kernels[0].shape, 1, 1], *indices)
-            if node.kind in ("conv2d", "conv2d_transpose", "scale") and "bias" in node.params:
-                self._places[node.name, "bias"] = ([len(written)], None, paddle.to_tensor(written))
+            shapes = [graph.shapes[name] for name in node.inputs]
+            read, written = (self._classes[names[0]] for names in (node.inputs, node.outputs))
+            for key, (times, over) in places(node, shapes, read, written).items():
+                arrays = [over] if times is None else np.broadcast_arrays(over, times)
+                indices = [paddle.to_tensor(each.ravel()) for each in arrays]
+                self._places[node.name, key] = (list(arrays[0].shape), indices)
 
     def forward(self, params: Params) -> Params:
         """Return the parameters with the factors moved into them."""
         logs = self.logs * self.free
         result = {name: dict(each) for name, each in params.items()}
-        for (name, key), (shape, read, written) in self._places.items():
+        for (name, key), (shape, (written, *read)) in self._places.items():
             change = -paddle.gather(logs, written)
-            if read is not None:
-                change = change + paddle.gather(logs, read)
+            for indices in read:
+                change = change + paddle.gather(logs, indices)
             result[name][key] = result[name][key] * change.exp().reshape(shape)
         return result
 

@@ -1,16 +1,12 @@
 """Choose in which order tensors keep their channels, and cut them into the pieces to be moved."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from compress.graph.rules.channels import Routes
+from compress.graph.rules.routes import Routes
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Fold what multiplies and shifts channels into convolutions: batch norms, constants, factors."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from compress.graph.edit import rebuilt, resolved, single_reader
 from compress.graph.ir import Graph, Node
+from compress.graph.ops import factors, places
+from compress.graph.ops.table import axis_of
 
 
 def batch_norm_to_scale(graph: Graph) -> Graph:
@@ -120,33 +122,31 @@ def fold_factors(graph: Graph) -> Graph:
     Where a chain of doublings leaves a choice, its factors are laid around 1, which keeps FP16
     values far from its ends.
     """
-    factors = _Factors()
+    known = _Factors()
     loose = _loose_concatenations(graph)
     for name in (graph.input, *graph.outputs):
-        factors.tie(name, "", 1.0)
+        known.tie(name, "", 1.0)
     for node in graph.nodes:
-        for name, other in _ties(node) if node.name not in loose else ():
-            factors.tie(name, other, 1.0)
+        for name, other in _ties(node, graph) if node.outputs[0] not in loose else ():
+            known.tie(name, other, 1.0)
     removed = []
     for node in graph.nodes:
         value = _constant_factor(node)
-        if value is not None and factors.tie(node.inputs[0], node.outputs[0], value):
+        if value is not None and known.tie(node.inputs[0], node.outputs[0], value):
             removed.append(node)
     for node in removed:
-        factors.centre(node.inputs[0], graph.shapes)
+        known.centre(node.inputs[0], graph.shapes)
     for node in graph.nodes:  # leave weights as they are where nothing asks for more
         if node.inputs[0] not in loose:
-            factors.tie(node.outputs[0], node.inputs[0], 1.0)
+            known.tie(node.outputs[0], node.inputs[0], 1.0)
     aliases = {node.outputs[0]: node.inputs[0] for node in removed}
 
     def at(name: str) -> np.ndarray:
         parts = loose.get(name, [name])
-        return np.concatenate([np.full(graph.shapes[part][1], factors.of(part)) for part in parts])
+        return np.concatenate([np.full(graph.shapes[part][1], known.of(part)) for part in parts])
 
     kept = [node for node in graph.nodes if node.outputs[0] not in aliases]
-    return rebuilt(
-        graph, [_at_factors(node, at(node.inputs[0]), at(node.outputs[0])) for node in kept], aliases
-    )
+    return rebuilt(graph, [_at_factors(graph, node, at) for node in kept], aliases)
 
 
 def _loose_concatenations(graph: Graph) -> dict[str, list[str]]:
@@ -156,20 +156,20 @@ def _loose_concatenations(graph: Graph) -> dict[str, list[str]]:
     for node in graph.nodes:
         into = readers.get(node.outputs[0], [])
         dense = all(each.kind == "conv2d" and each.attrs["groups"] == 1 for each in into)
-        if node.kind == "concat" and into and dense and node.outputs[0] not in graph.outputs:
+        along = node.kind == "concat" and axis_of(node, len(graph.shapes[node.inputs[0]])) == 1
+        if along and into and dense and node.outputs[0] not in graph.outputs:
             loose[node.outputs[0]] = node.inputs
     return loose
 
 
-def _ties(node: Node) -> list[tuple[str, str]]:
+def _ties(node: Node, graph: Graph) -> list[tuple[str, str]]:
     """Return pairs of tensors that must have one factor; the empty name has factor 1."""
-    if node.kind in ("conv2d", "conv2d_transpose", "scale"):
-        return []
-    if node.kind in ("sigmoid", "hard_sigmoid", "hard_swish", "batch_norm"):
-        return [(node.inputs[0], ""), (node.outputs[0], "")]
-    if node.kind == "multiply":
-        return [(node.inputs[1], ""), (node.outputs[0], node.inputs[0])]
-    return [(name, node.inputs[0]) for name in (*node.inputs[1:], *node.outputs)]
+    if node.kind == "scale":
+        return []  # takes any factor on either side
+    ways = factors(node, [graph.shapes[name] for name in node.inputs])
+    found = [(name, ways.of(index)) for index, name in enumerate(node.inputs)]
+    found += [(name, ways.output) for name in node.outputs]
+    return [(name, "" if way == "fixed" else node.outputs[0]) for name, way in found if way != "any"]
 
 
 def _constant_factor(node: Node) -> float | None:
@@ -179,20 +179,19 @@ def _constant_factor(node: Node) -> float | None:
     return float(scale[0]) if scale[0] > 0 and np.all(scale == scale[0]) else None
 
 
-def _at_factors(node: Node, before: np.ndarray, after: np.ndarray) -> Node:
-    """Return `node` for inputs and outputs that are kept at these factors, one for each channel."""
-    if node.kind not in ("conv2d", "conv2d_transpose", "scale") or (
-        np.all(before == 1) and np.all(after == 1)
-    ):
+def _at_factors(graph: Graph, node: Node, at: Callable[[str], np.ndarray]) -> Node:
+    """Return `node` for tensors that are kept at factors: `at` a name, one for each channel."""
+    before, after = at(node.inputs[0]), at(node.outputs[0])
+    if np.all(before == 1) and np.all(after == 1):
         return node
-    if node.kind == "conv2d":
-        return _scaled_output(_scaled_input(node, 1 / before, 0 * before), after, 0 * after)
-    # Only a concatenation read by dense convolutions has several factors.
-    key = "scale" if node.kind == "scale" else "weight"
-    params = {key: node.params[key] * (after[0] / before[0])}
-    if "bias" in node.params:
-        params["bias"] = node.params["bias"] * after[0]
-    return replace(node, params=_float32(**params))
+    if node.kind == "scale":
+        found = {"scale": (1 / before, 1 / after), "bias": (None, 1 / after)}
+    else:
+        found = places(node, [graph.shapes[name] for name in node.inputs], 1 / before, 1 / after)
+    params = {}
+    for key, (times, over) in found.items():
+        params[key] = node.params[key].astype(np.float64) * (1 if times is None else times) / over
+    return replace(node, params=node.params | _float32(**params))
 
 
 class _Factors:

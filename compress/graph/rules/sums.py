@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from compress.graph.edit import is_pointwise, rebuilt, single_reader, unused_name
+from compress.graph.edit import rebuilt, single_reader, unused_name
 from compress.graph.ir import Graph, Node
+from compress.graph.ops.products import is_pointwise
 
 _WITH_RELU = ("conv2d", "conv2d_transpose", "add")
 _PIXEL_BY_PIXEL = ("relu", "sigmoid", "hard_sigmoid", "hard_swish", "scale", "batch_norm")
