@@ -1,0 +1,181 @@
+"""All people of a picture from heatmaps and tags: joints with like tags are one person's.
+
+Associative embedding (Newell et al., NIPS 2017) as HigherHRNet decodes it (Cheng et al., CVPR 2020).
+Maps are float32; tags are [T, J, H, W], T of them at a pixel: one, or two with the mirrored picture's.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from tinypose.codecs.peaks import peaks, resize
+
+JOINT_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)  # trunk first
+NMS_KERNEL = 5
+TAG_THRESHOLD = 1.0  # tags nearer than this are one person's
+# Where a joint is looked for that grouping has not found, first in the high places.
+LEVELS = (0.1, 0.02, 0.004, 0.0008, -np.inf)
+
+Outputs = Sequence[np.ndarray]  # of the network: [2 J, h, w], heatmaps and tags; [J, 2 h, 2 w], heatmaps
+
+
+def aggregate(
+    scales: Mapping[float, tuple[Outputs, Outputs | None]], flip_order: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring the outputs for one picture at several scales, and mirrored, to one set of maps.
+
+    Args:
+        scales: the network's outputs at each scale, 1 among them: for the picture, and for the mirrored
+            picture or None.
+        flip_order: int [J] (`Skeleton.flip_order`).
+        size: width and height of the result, the picture's at scale 1.
+
+    Returns:
+        Heatmaps float32 [J, H, W], the mean of all, and tags [T, J, H, W] of scale 1.
+    """
+    total, tags = 0.0, []
+    for scale, (plain, mirrored) in scales.items():
+        joined = [_join(plain, scale == 1)]
+        if mirrored is not None:
+            joined.append([flip_back(each, flip_order) for each in _join(mirrored, scale == 1)])
+        mean = sum(each[0] for each in joined) / len(joined)
+        total = total + resize(mean, size)
+        tags += [resize(each[1], size) for each in joined if scale == 1]
+    return total / np.float32(len(scales)), np.stack(tags)
+
+
+def _join(outputs: Outputs, with_tags: bool) -> list[np.ndarray]:
+    """Return the mean heatmaps of both resolutions, and the tags, at the finer one."""
+    coarse, fine = outputs
+    joints, size = len(fine), fine.shape[:0:-1]
+    heatmaps = (resize(coarse[:joints], size) + fine) / 2
+    return [heatmaps, resize(coarse[joints:], size)] if with_tags else [heatmaps]
+
+
+def flip_back(maps: np.ndarray, flip_order: np.ndarray) -> np.ndarray:
+    """Return maps [J, H, W] of a mirrored picture as those of the picture itself."""
+    return maps[flip_order, :, ::-1]
+
+
+def decode(
+    heatmaps: np.ndarray, tags: np.ndarray, threshold: float = 0.1, most: int = 30
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find all people.
+
+    Args:
+        heatmaps: float32 [J, H, W].
+        tags: float32 [T, J, H, W].
+        threshold: a joint that grouping starts from is above it.
+        most: so many candidates a joint, and people that others may join.
+
+    Returns:
+        Keypoints float32 [P, J, 3], x and y in map pixels and value, and scores float32 [P].
+    """
+    people = group(*candidates(heatmaps, tags, threshold, most), most=most)
+    adjust(heatmaps, people)
+    scores = people[..., 2].mean(axis=1)
+    refine(heatmaps, tags, people)
+    return people[..., :3].astype(np.float32), scores.astype(np.float32)
+
+
+def candidates(
+    heatmaps: np.ndarray, tags: np.ndarray, threshold: float, most: int
+) -> tuple[list[np.ndarray], int]:
+    """Return each joint's highest points, float32 [n, 3 + T]: x, y, value, tags; and T."""
+    found = []
+    for joint, heatmap in enumerate(heatmaps):
+        x, y, value = peaks(heatmap, NMS_KERNEL, most, threshold)
+        found.append(np.column_stack([x, y, value, tags[:, joint, y, x].T]).astype(np.float32))
+    return found, len(tags)
+
+
+def group(
+    found: Sequence[np.ndarray], tags: int, most: int = 30, ignore_too_much: bool = False
+) -> np.ndarray:
+    """Make people of joints, one joint after another, so that tags differ least in sum.
+
+    Args:
+        found: of `candidates`.
+        tags: T.
+        most: so many people others may join, the first ones.
+        ignore_too_much: once there are so many people, no further joint is looked at.
+
+    Returns:
+        float32 [P, J, 3 + T]: x, y, value, tags; zeros where a person has no such joint.
+    """
+    people: dict[float, np.ndarray] = {}
+    own_tags: dict[float, list[np.ndarray]] = {}  # of a person's joints so far
+
+    def start(joint: int, candidate: np.ndarray) -> None:
+        key = float(candidate[3])
+        people.setdefault(key, np.zeros((len(found), 3 + tags), np.float32))[joint] = candidate
+        own_tags[key] = [candidate[3:]]
+
+    order = JOINT_ORDER if len(found) <= len(JOINT_ORDER) else range(len(found))
+    for joint in (each for each in order if each < len(found)):
+        new = found[joint]
+        keys = list(people)[:most]
+        if not len(new) or (ignore_too_much and len(keys) == most):
+            continue
+        if not keys:
+            for candidate in new:
+                start(joint, candidate)
+            continue
+        means = np.stack([np.mean(own_tags[key], axis=0) for key in keys])
+        distances = np.linalg.norm(new[:, None, 3:] - means[None], axis=2)
+        costs = np.round(distances) * 100 - new[:, 2:3]
+        if len(new) > len(keys):
+            costs = np.pad(costs, ((0, 0), (0, len(new) - len(keys))), constant_values=1e10)
+        for row, column in zip(*linear_sum_assignment(costs), strict=True):
+            if column < len(keys) and distances[row, column] < TAG_THRESHOLD:
+                people[keys[column]][joint] = new[row]
+                own_tags[keys[column]].append(new[row, 3:])
+            else:
+                start(joint, new[row])
+    return np.stack(list(people.values())) if people else np.zeros((0, len(found), 3 + tags), np.float32)
+
+
+def adjust(heatmaps: np.ndarray, people: np.ndarray) -> None:
+    """Move each joint found, in place, to its pixel's middle and a quarter pixel to the higher neighbour."""
+    person, joint = np.nonzero(people[..., 2] > 0)
+    x, y = people[person, joint, :2].astype(int).T
+    people[person, joint, :2] = _quarter(heatmaps, joint, x, y)
+
+
+def refine(heatmaps: np.ndarray, tags: np.ndarray, people: np.ndarray) -> None:
+    """Give people the joints that they lack, in place: the best of height less rounded tag distance."""
+    height, width = heatmaps.shape[1:]
+    found = people[..., 2] > 0
+    places = people[..., :2].astype(int)
+    joints = np.arange(len(heatmaps))
+    own = tags[:, joints, places[..., 1], places[..., 0]]  # [T, P, J]
+    means = (own * found).sum(axis=2) / np.maximum(found.sum(axis=1), 1)  # [T, P]
+    for joint in joints:
+        lacking = np.flatnonzero(~found[:, joint])
+        heatmap, tag = heatmaps[joint].ravel(), tags[:, joint].reshape(len(tags), -1)
+        for level in LEVELS:
+            if not len(lacking):
+                break
+            pixels = np.flatnonzero(heatmap > level)
+            if not len(pixels):
+                continue
+            apart = tag[:, None, pixels] - means[:, lacking, None]
+            values = heatmap[pixels] - np.round(np.sqrt((apart**2).sum(axis=0)))
+            best = values.argmax(axis=1)
+            # No lower pixel can do better than its own height.
+            sure = values[np.arange(len(lacking)), best] > level
+            at, who = pixels[best[sure]], lacking[sure]
+            y, x = np.divmod(at, width)
+            positive = heatmap[at] > 0
+            who, x, y, at = who[positive], x[positive], y[positive], at[positive]
+            people[who, joint, :2] = _quarter(heatmaps, np.full(len(x), joint), x, y)
+            people[who, joint, 2] = heatmap[at]
+            lacking = lacking[~sure]
+
+
+def _quarter(heatmaps: np.ndarray, joint: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    height, width = heatmaps.shape[1:]
+    right = heatmaps[joint, y, np.minimum(x + 1, width - 1)] > heatmaps[joint, y, np.maximum(x - 1, 0)]
+    below = heatmaps[joint, np.minimum(y + 1, height - 1), x] > heatmaps[joint, np.maximum(y - 1, 0), x]
+    return np.column_stack([x + np.where(right, 0.75, 0.25), y + np.where(below, 0.75, 0.25)])
