@@ -1,0 +1,121 @@
+"""Decoding of centres and offsets against the published code."""
+
+import numpy as np
+import pytest
+
+from tinypose.codecs import regressed
+from tinypose.codecs.summit import fit_gaussians
+from tinypose.skeleton import load_skeleton
+
+
+def order(name):
+    return load_skeleton("crowdpose14" if "crowdpose" in name else "coco17").flip_order
+
+
+def scale_maps(case, scale, name):
+    def read(kind, end=""):
+        return case[f"{kind}_s{scale}{end}"][0].astype(np.float32)
+
+    points = [regressed.poses(read(f"offset{flip}")) for flip in ("", "_flip")]
+    points = regressed.average_poses(*points, order(name))
+    if "higher" not in name:
+        heatmaps = [read(f"heatmap{flip}") for flip in ("", "_flip")]
+        return regressed.average_heatmaps(*heatmaps, order(name)), points
+    heatmaps = [
+        regressed.join_higher(
+            [read(f"heatmap{flip}", f"_branch{i}") for i in range(3)], read(f"heatmap2x{flip}")
+        )
+        for flip in ("", "_flip")
+    ]
+    return regressed.average_heatmaps(*heatmaps, order(name)), regressed.double(points)
+
+
+def all_scales(case, name):
+    scales = (2.0, 1.0, 0.5) if "multi" in name else (1.0,)
+    maps = {scale: scale_maps(case, scale, name) for scale in scales}
+    height, width = maps[1.0][0].shape[1:]
+    factor = 2 if "higher" in name else 4
+    return maps, (width * factor, height * factor)
+
+
+def assert_close(found, expected, tolerance=1e-4):
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def far_inside(keypoints, size):
+    """Where the border cuts a joint's window, published code mixes up the window's rows and columns."""
+    x, y = keypoints[..., 0], keypoints[..., 1]
+    return (np.minimum(x, y) > 6) & (x < size[0] - 7) & (y < size[1] - 7)
+
+
+@pytest.mark.parametrize("name", ["coco", "coco_multi", "crowdpose", "higher"])
+def test_adaptive(shared, name):
+    case = np.load(shared / "reference" / f"case_adaptive_decode_{name}.npz")
+    maps, size = all_scales(case, name)
+    rows = case["scale_heatmap_rows"]
+    step = -(-maps[1.0][0].shape[1] // rows.shape[1])
+    assert_close(maps[1.0][0][:, ::step], rows, 1e-5)
+    fused = regressed.fuse(list(maps.values()), size)
+    assert_close(fused[:, ::32], case["fused_heatmap_rows"], 1e-5)
+    people, centres = regressed.adaptive_proposals(maps, size[0])
+    assert_close(people, case["regressed"][..., :2])
+    assert_close(centres, case["centre_score"])
+    absorbed = regressed.absorb(people, centres, fused)
+    assert_close(absorbed, case["absorbed"])
+    keypoints, scores = regressed.decode_adaptive(maps, size)
+    inside = far_inside(absorbed, size)
+    assert_close(keypoints[inside], case["final"][inside], 2e-4)
+    whole = inside.all(axis=1)
+    assert_close(scores[whole], case["scores"][whole])
+
+
+def test_adaptive_suppression(shared):
+    case = np.load(shared / "reference" / "case_adaptive_nms.npz")
+    points = case["posemap"].reshape(17, 2, 32, 32)
+    maps = {1.0: (case["centre_map"][None], points)}
+    people, values = regressed.adaptive_proposals(maps, 128)
+    assert_close(people, case["kept"][..., :2])
+    assert_close(values, case["centre_score"])
+
+
+@pytest.mark.parametrize("name", ["coco", "coco_multi", "crowdpose"])
+def test_dekr(shared, name):
+    case = np.load(shared / "reference" / f"case_dekr_decode_{name}.npz")
+    maps, size = all_scales(case, name)
+    heatmaps, points = maps[1.0]
+    assert_close(heatmaps[[0, 1, -1]], case["heatmap_avg_s1"][0], 1e-5)
+    assert_close(points[:3].reshape(6, *points.shape[2:]), case["posemap_s1"][0], 1e-4)
+    fused = regressed.fuse(list(maps.values()), size)
+    assert_close(fused[:, ::32], case["fused_heatmap_rows"], 1e-5)
+    decay = 0.8 if name == "crowdpose" else 0.9
+    keypoints, scores = regressed.decode_dekr(maps, size, decay)
+    assert_close(keypoints, case["poses"])
+    assert_close(scores, case["scores"])
+    keypoints, _ = regressed.decode_dekr(maps, size, decay, match=True)
+    inside = far_inside(case["poses_matched"], size) & far_inside(keypoints, size)
+    assert inside.mean() > 0.9
+    assert_close(keypoints[inside], case["poses_matched"][inside], 2e-4)
+
+
+@pytest.mark.parametrize("name", ["coco", "crowdpose"])
+def test_dekr_suppression(shared, name):
+    case = np.load(shared / "reference" / "case_dekr_nms.npz")
+    people = case[f"{name}_poses"]
+    kept = regressed.suppress(people, case[f"{name}_scores"], regressed.near_by_extent(people))
+    assert kept == case[f"{name}_keep"].tolist()
+
+
+def test_fits_find_gaussians_and_say_where_there_is_none():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:40, :50]
+    truth = [(20.3, 15.8, 0.9, 2.2), (3.4, 2.7, 0.5, 1.5), (44.9, 36.2, 0.2, 3.0)]
+    maps = [a * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * s**2)) for cx, cy, a, s in truth]
+    maps = np.stack([*maps, np.zeros((40, 50))]).astype(np.float32)
+    px, py = np.array([20, 3, 45, 9]), np.array([16, 3, 36, 9])
+    fits, good = fit_gaussians(maps, np.arange(4), px, py, np.array([0.9, 0.5, 0.2, 0.0]))
+    assert good[:3].all()
+    np.testing.assert_allclose(fits[:3], truth, atol=1e-4)
+    noise = rng.random((1, 40, 50)).astype(np.float32)
+    fits, good = fit_gaussians(noise, np.zeros(1, int), np.array([20]), np.array([20]), np.array([1.0]))
+    assert fits.shape == (1, 4)
