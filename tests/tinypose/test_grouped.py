@@ -75,13 +75,14 @@ def test_outputs_of_scales_and_mirror_images_become_one(shared):
     )
 
 
-def test_filling_in_finds_the_best_pixel_at_every_height():
-    """Against the plain search of the whole map, with heights on every level of the quick one."""
+@pytest.mark.parametrize("spread", [0.1, 1, 10])
+def test_filling_in_finds_the_best_pixel(spread):
+    """Against the plain search of the whole map; with heights below zero there is no joint."""
     rng = np.random.default_rng(0)
-    heatmaps = (rng.random((3, 20, 24)) ** 6 * [[[0.5]], [[1e-3]], [[-1]]]).astype(np.float32)
-    tags = rng.normal(size=(2, 3, 20, 24)).astype(np.float32)
+    heatmaps = (rng.random((3, 70, 54)) ** 6 * [[[0.5]], [[1e-3]], [[-1]]]).astype(np.float32)
+    tags = (spread * rng.normal(size=(2, 3, 70, 54))).astype(np.float32)
     people = np.zeros((4, 3, 5), np.float32)
-    people[:, 0, :3] = [[2, 3, 0.5], [7, 9, 0.4], [20, 18, 0.3], [11, 1, 0.2]]
+    people[:, 0, :3] = [[2, 3, 0.5], [7, 9, 0.4], [50, 68, 0.3], [31, 1, 0.2]]
     expected = people.copy()
     for person in expected:
         x, y = person[0, :2].astype(int)
@@ -89,7 +90,7 @@ def test_filling_in_finds_the_best_pixel_at_every_height():
         for joint in (1, 2):
             distance = np.sqrt(((tags[:, joint] - mean[:, None, None]) ** 2).sum(axis=0))
             best = (heatmaps[joint] - np.round(distance)).argmax()
-            row, column = np.divmod(best, 24)
+            row, column = np.divmod(best, 54)
             if heatmaps[joint, row, column] > 0:
                 person[joint, 2] = heatmaps[joint, row, column]
                 person[joint, :2] = column, row

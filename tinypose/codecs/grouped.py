@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from tinypose.codecs.best_pixel import Blocks
 from tinypose.codecs.peaks import peaks, resize
 
 JOINT_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)  # trunk first
 NMS_KERNEL = 5
 TAG_THRESHOLD = 1.0  # tags nearer than this are one person's
-# Where a joint is looked for that grouping has not found, first in the high places.
-LEVELS = (0.1, 0.02, 0.004, 0.0008, -np.inf)
 
 Outputs = Sequence[np.ndarray]  # of the network: [2 J, h, w], heatmaps and tags; [J, 2 h, 2 w], heatmaps
 
@@ -105,12 +104,12 @@ def group(
         float32 [P, J, 3 + T]: x, y, value, tags; zeros where a person has no such joint.
     """
     people: dict[float, np.ndarray] = {}
-    own_tags: dict[float, list[np.ndarray]] = {}  # of a person's joints so far
+    sums: dict[float, np.ndarray] = {}  # of the tags of a person's joints so far, and their number
 
     def start(joint: int, candidate: np.ndarray) -> None:
         key = float(candidate[3])
         people.setdefault(key, np.zeros((len(found), 3 + tags), np.float32))[joint] = candidate
-        own_tags[key] = [candidate[3:]]
+        sums[key] = np.append(candidate[3:], np.float32(1))
 
     order = JOINT_ORDER if len(found) <= len(JOINT_ORDER) else range(len(found))
     for joint in (each for each in order if each < len(found)):
@@ -122,7 +121,8 @@ def group(
             for candidate in new:
                 start(joint, candidate)
             continue
-        means = np.stack([np.mean(own_tags[key], axis=0) for key in keys])
+        means = np.stack([sums[key] for key in keys])
+        means = means[:, :-1] / means[:, -1:]
         distances = np.linalg.norm(new[:, None, 3:] - means[None], axis=2)
         costs = np.round(distances) * 100 - new[:, 2:3]
         if len(new) > len(keys):
@@ -130,7 +130,7 @@ def group(
         for row, column in zip(*linear_sum_assignment(costs), strict=True):
             if column < len(keys) and distances[row, column] < TAG_THRESHOLD:
                 people[keys[column]][joint] = new[row]
-                own_tags[keys[column]].append(new[row, 3:])
+                sums[keys[column]] += np.append(new[row, 3:], np.float32(1))
             else:
                 start(joint, new[row])
     return np.stack(list(people.values())) if people else np.zeros((0, len(found), 3 + tags), np.float32)
@@ -145,7 +145,6 @@ def adjust(heatmaps: np.ndarray, people: np.ndarray) -> None:
 
 def refine(heatmaps: np.ndarray, tags: np.ndarray, people: np.ndarray) -> None:
     """Give people the joints that they lack, in place: the best of height less rounded tag distance."""
-    height, width = heatmaps.shape[1:]
     found = people[..., 2] > 0
     places = people[..., :2].astype(int)
     joints = np.arange(len(heatmaps))
@@ -153,25 +152,15 @@ def refine(heatmaps: np.ndarray, tags: np.ndarray, people: np.ndarray) -> None:
     means = (own * found).sum(axis=2) / np.maximum(found.sum(axis=1), 1)  # [T, P]
     for joint in joints:
         lacking = np.flatnonzero(~found[:, joint])
-        heatmap, tag = heatmaps[joint].ravel(), tags[:, joint].reshape(len(tags), -1)
-        for level in LEVELS:
-            if not len(lacking):
-                break
-            pixels = np.flatnonzero(heatmap > level)
-            if not len(pixels):
-                continue
-            apart = tag[:, None, pixels] - means[:, lacking, None]
-            values = heatmap[pixels] - np.round(np.sqrt((apart**2).sum(axis=0)))
-            best = values.argmax(axis=1)
-            # No lower pixel can do better than its own height.
-            sure = values[np.arange(len(lacking)), best] > level
-            at, who = pixels[best[sure]], lacking[sure]
-            y, x = np.divmod(at, width)
-            positive = heatmap[at] > 0
-            who, x, y, at = who[positive], x[positive], y[positive], at[positive]
-            people[who, joint, :2] = _quarter(heatmaps, np.full(len(x), joint), x, y)
-            people[who, joint, 2] = heatmap[at]
-            lacking = lacking[~sure]
+        if not len(lacking):
+            continue
+        places = Blocks(heatmaps[joint], tags[:, joint]).best(means[:, lacking])
+        y, x = np.divmod(places, heatmaps.shape[2])
+        values = heatmaps[joint, y, x]
+        positive = values > 0
+        who, x, y = lacking[positive], x[positive], y[positive]
+        people[who, joint, :2] = _quarter(heatmaps, np.full(len(x), joint), x, y)
+        people[who, joint, 2] = values[positive]
 
 
 def _quarter(heatmaps: np.ndarray, joint: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -73,10 +73,8 @@ def double(points: np.ndarray) -> np.ndarray:
 
 def fuse(maps: Sequence[Maps], size: tuple[int, int]) -> np.ndarray:
     """Return the mean of all scales' heatmaps [J + 1, H, W] at width and height `size`."""
-    total: np.ndarray | float = 0.0
-    for heatmaps, _ in maps:
-        total = total + enlarge_to(heatmaps, size)
-    return total / np.float32(len(maps))
+    enlarged = [enlarge_to(heatmaps, size) for heatmaps, _ in maps]
+    return enlarged[0] if len(enlarged) == 1 else sum(enlarged) / np.float32(len(enlarged))
 
 
 def enlarge_to(heatmaps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

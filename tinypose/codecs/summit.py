@@ -107,4 +107,4 @@ def _derivatives(
 
 def _powers(d: np.ndarray, count: int = 3) -> np.ndarray:
     """Return d to the powers 0 to count - 1: [M, count, side]."""
-    return d[:, None] ** np.arange(count)[:, None]
+    return np.cumprod(np.stack([np.ones_like(d), *[d] * (count - 1)], axis=1), axis=1)
