@@ -32,10 +32,12 @@ def main() -> None:
         name = f"tags, two a joint, {missing:.0%} of the joints missing"
         rows.append((name, len(found), milliseconds(lambda m=maps, t=tags: grouped.decode(m, t))))
     coarse, fine = outputs(rng, joints)
-    both = {1.0: ((coarse, fine), (coarse[..., ::-1], fine[..., ::-1]))}
+    order = skeleton.flip_order
+    mirrored = (coarse[np.append(order, order + len(order)), :, ::-1], fine[order, :, ::-1])
+    both = {1.0: ((coarse, fine), mirrored)}
 
     def whole() -> np.ndarray:
-        return grouped.decode(*grouped.aggregate(both, skeleton.flip_order, (SIZE, SIZE)))[0]
+        return grouped.decode(*grouped.aggregate(both, order, (SIZE, SIZE)))[0]
 
     rows.append(
         ("tags, with both outputs and the mirror image brought to 512", len(whole()), milliseconds(whole))
