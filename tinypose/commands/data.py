@@ -86,6 +86,25 @@ def check(
         raise typer.Exit(1)
 
 
+@app.command()
+def merge(
+    annotations: Annotated[list[Path], typer.Argument(metavar="FILE...", help="In COCO's format.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The merged annotations.")],
+) -> None:
+    """Merge annotation files with different pictures into one, such as CrowdPose's train and val.
+
+    Pictures are not touched: they belong into one folder.
+    """
+    if output in annotations:
+        raise UserError(f"{output}: is one of the files to merge; give the result another name")
+    from tinypose.data.merge import merge_files
+
+    merged = merge_files(annotations)
+    write_json(output, merged)
+    counts = f"{len(merged['images'])} pictures, {len(merged['annotations'])} annotations"
+    out.print(f"{output}: {counts}", markup=False)
+
+
 def _sets(loaded) -> list[tuple[str, DatasetConfig]]:
     data = loaded.data
     named = {name: data.sets[name] for name in data.datasets} or {"train": data.train}

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tinypose.config import Config, DataConfig, DatasetConfig, InputConfig
-from tinypose.data.coco import PeopleSet, Person, load_people
+from tinypose.data.coco import PeopleSet, Person, load_people, read_annotations
 from tinypose.data.examples import TrainingSet
 from tinypose.data.mpii import load_mpii
 from tinypose.errors import UserError
@@ -123,6 +124,42 @@ def map_people(people: PeopleSet, source: Skeleton, target: Skeleton) -> PeopleS
     if lost:
         skipped[f"without a joint of {target.name}"] = lost
     return replace(people, people=mapped, skipped=skipped)
+
+
+def merge_files(paths: Sequence[Path]) -> dict[str, Any]:
+    """Merge annotation files in COCO's format, such as CrowdPose's train and val, whose pictures differ.
+
+    Returns:
+        The first file's content with the others' pictures and annotations. Annotations' ids that stand
+        twice are given anew.
+
+    Raises:
+        UserError: a file that cannot be read, other categories than the first file's, a picture twice.
+    """
+    merged = {**read_annotations(paths[0]), "images": [], "annotations": []}
+    home: dict[int | str, Path] = {}  # of each picture
+    used: set[int] = set()
+    free = 1  # no whole number from here on is used
+    for path in paths:
+        content = read_annotations(path)
+        if content.get("categories") != merged.get("categories"):
+            raise UserError(f"{path}: has other categories than {paths[0]}; merge files of one kind")
+        for number, entry in enumerate(content["images"]):
+            if not isinstance(entry, dict) or not isinstance(entry.get("id"), int | str):
+                raise UserError(f"{path}: images[{number}]: expected an object with an `id`")
+            if entry["id"] in home:
+                raise UserError(f"{path}: image {entry['id']} stands in {home[entry['id']]} too")
+            home[entry["id"]] = path
+            merged["images"].append(entry)
+        for number, entry in enumerate(content["annotations"]):
+            if not isinstance(entry, dict):
+                raise UserError(f"{path}: annotations[{number}]: expected an object")
+            own = entry.get("id")
+            own = own if isinstance(own, int) and own not in used else free
+            free = max(free, own + 1)
+            used.add(own)
+            merged["annotations"].append({**entry, "id": own})
+    return merged
 
 
 def joint_map(source: Sequence[str], target: Sequence[str]) -> list[tuple[int, int]]:
