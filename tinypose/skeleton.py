@@ -29,6 +29,10 @@ class Skeleton(Section):
     sigmas: tuple[float, ...] = Field(description="OKS: standard deviation of annotators, COCO's sigmas")
     limbs: tuple[Limb, ...] = ()
     upper_body: tuple[str, ...] = Field((), description="joints that a half-body crop keeps together")
+    links: tuple[tuple[str, str], ...] = Field(
+        (), description="rescoring: joints whose distances a person is judged by"
+    )
+    trunk: tuple[tuple[str, str], ...] = Field((), description="rescoring: the links that tell its size")
     head_segment: tuple[str, str] | None = Field(None, description="PCKh: the joints that span the head")
 
     @model_validator(mode="after")
@@ -44,6 +48,9 @@ class Skeleton(Section):
             raise ValueError("a joint stands twice in `pairs`")
         named = {*paired, *self.upper_body, *(j for limb in self.limbs for j in limb.joints)}
         named.update(self.head_segment or ())
+        named.update(joint for link in self.links for joint in link)
+        if odd := [" - ".join(link) for link in self.trunk if link not in self.links]:
+            raise ValueError(f"trunk: not in `links`: {', '.join(odd)}")
         if unknown := sorted(named - set(self.joints)):
             raise ValueError(f"not in `joints`: {', '.join(unknown)}")
         return self
