@@ -31,11 +31,11 @@ from compress.quant.simulate import Simulation, quantisable
 from compress.quant.task import Task, read_task
 from tinypose.config import Config, load_config
 from tinypose.console import out, table
-from tinypose.engine.evaluate import as_run
 from tinypose.engine.loss import HeatmapObjective
 from tinypose.engine.train import batch_inputs, fit
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights, read_params
+from tinypose.network import as_network
 
 PARTS = ("channel_statistics", "noise_gains", "observe", "search_ranges", "find_factors", "sensitivity")
 PLAIN = "ranges (mse)"
@@ -72,7 +72,7 @@ def main() -> None:
     rows = [("FP32", "", result.fp32_ap)]
     net = build_model(config.model, len(task.skeleton.joints))
     load_weights(net, config.weights)
-    rows.append(("PaddleSlim, after training", every, task.measure(as_run(paddleslim(net, task)))))
+    rows.append(("PaddleSlim, after training", every, task.measure(as_network(paddleslim(net, task)))))
     graph, scales = plain_int8(task)
     rows.append((f"ours: {PLAIN}", every, task.measure(Simulation(graph, scales))))
     rows += [(f"ours: {rung.name}", str(len(rung.scales)), rung.ap) for rung in result.rungs]
@@ -120,7 +120,7 @@ def trained(task: Task, net: paddle.nn.Layer, epochs: int) -> list[tuple[str, st
         fit(config, Path(folder) / "slim", quantised, HeatmapObjective(quantised), batch_inputs)
         params = read_params(Path(folder) / "slim" / "best.pdparams")
         quantised.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
-        rows.append((f"PaddleSlim, {epochs} epochs", every, task.measure(as_run(quantised))))
+        rows.append((f"PaddleSlim, {epochs} epochs", every, task.measure(as_network(quantised))))
         for method in ("pact", "lsq"):
             graph, scales = train_quantised(*plain_int8(task), config, method, Path(folder) / method)
             ap = task.measure(Simulation(graph, scales))

@@ -7,9 +7,9 @@ from pathlib import Path
 from compress.graph.rewrite import rewrite
 from compress.graph.trace import trace
 from lite_deploy.engines import tool_versions
-from lite_deploy.export import check_replaceable, put_in_place, write_models
+from lite_deploy.export import check_replaceable, put_in_place, tensor_records, write_models
 from lite_deploy.nb.combinations import check_model
-from tinypose.artifact.record import DetectorArtifact, OriginRecord, write_artifact
+from tinypose.artifact.record import FILE, Artifact, InputRecord, OriginRecord, write_artifact
 from tinypose.detection.config import DetectorConfig
 from tinypose.detection.weights import load_detector, person_only
 from tinypose.errors import UserError
@@ -21,7 +21,7 @@ MODELS = ("arm_fp32", "arm_fp16", "x86_fp32")
 
 def export_detector(
     config: DetectorConfig, folder: str | Path, config_file: str = "", models: Sequence[str] | None = None
-) -> DetectorArtifact:
+) -> Artifact:
     """Make the artifact folder of a person detector, whole or not at all.
 
     The network is exported with one class, the person.
@@ -46,17 +46,19 @@ def export_detector(
         raise UserError(
             f"{config_file or 'config'}: weights: not set; give -o weights=FILE, a URL, or a name"
         )
-    check_replaceable(folder, DetectorArtifact.file)
+    check_replaceable(folder, FILE)
 
     weights = locate(config.weights)
-    net, spec = person_only(load_detector(config), config)
-    graph = rewrite(trace(net, (1, 3, spec.input.height, spec.input.width)))
+    net, kept = person_only(load_detector(config), config)
+    graph = rewrite(trace(net, (1, 3, kept.input.height, kept.input.width)))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
         made = Path(temporary) / "artifact"
         records = write_models(graph, {}, made, names, True)
-        artifact = DetectorArtifact(
-            detector=spec,
+        artifact = Artifact(
+            input=InputRecord(**kept.input.model_dump(), fit="squeeze"),
+            output=kept.codec,
+            tensors=tensor_records(graph),
             models=records,
             tools=tool_versions(),
             origin=OriginRecord(

@@ -1,11 +1,9 @@
 """A model of an artifact folder as a function, after the checks that only reading the model itself allows.
 
-The engines are in `tinypose.artifact.engines`. What comes back here is a callable from float32 images
-[N, 3, H, W] to float32 heatmaps [N, J, h, w].
+The engines are in `tinypose.artifact.engines`.
 """
 
 import importlib.metadata
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +13,10 @@ from lite_deploy.nb.read import read_nb
 from tinypose.artifact.engines import open_engine
 from tinypose.artifact.record import Artifact
 from tinypose.errors import UserError
-
-Run = Callable[[np.ndarray], np.ndarray]
-
-
-def open_model(artifact: Artifact, folder: str | Path, name: str, threads: int = 1) -> Run:
-    """Open a model of a folder that `read_artifact` has checked, as a function to its first output.
-
-    See `open_outputs` for the arguments and errors.
-    """
-    run = open_outputs(artifact, folder, name, threads)
-    return lambda images: run(images)[0]
+from tinypose.network import Network
 
 
-def open_outputs(
-    artifact: Artifact, folder: str | Path, name: str, threads: int = 1
-) -> Callable[[np.ndarray], list[np.ndarray]]:
+def open_model(artifact: Artifact, folder: str | Path, name: str, threads: int = 1) -> Network:
     """Open a model of a folder that `read_artifact` has checked.
 
     Args:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lite_deploy.engines import Run
 from lite_deploy.verify import open_or_interpret
 from tinypose.artifact.record import Artifact
 from tinypose.config import Config
+from tinypose.network import Network
 
 
 def evaluation_config(
@@ -19,7 +19,7 @@ def evaluation_config(
     """Return the exported config with what a command changes; the crop and decoding are the artifact's."""
     content = dict(artifact.origin.config)
     content["input"] = artifact.input.config().model_dump()
-    content["heatmap"] = content["heatmap"] | artifact.output.model_dump(include={"decode", "blur", "grid"})
+    content["output"] = artifact.output.model_dump()
     if data is not None:
         content["data"] = {"val": {"annotations": data[0], "images": data[1]}}
     changes = {"flip": flip, "boxes": boxes}
@@ -27,7 +27,7 @@ def evaluation_config(
     return Config.model_validate(content)
 
 
-def open_for_evaluation(artifact: Artifact, folder: str | Path, name: str) -> tuple[Run, str]:
+def open_for_evaluation(artifact: Artifact, folder: str | Path, name: str) -> tuple[Network, str]:
     """Return a model as `tinypose.engine.evaluate` runs it, on normalised images, and what runs it."""
     run, how = open_or_interpret(artifact, folder, artifact.model(name))
     if artifact.input.normalise == "caller":

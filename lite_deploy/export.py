@@ -27,7 +27,7 @@ from tinypose.artifact.record import (
     InputRecord,
     ModelRecord,
     OriginRecord,
-    OutputRecord,
+    TensorRecord,
     record_file,
     write_artifact,
 )
@@ -108,13 +108,11 @@ def export(
         made = Path(temporary) / "artifact"
         records = write_models(graph, scales, made, names, rewritten)
         artifact = Artifact(
-            input=InputRecord(**config.input.model_dump(), normalise="model" if normalise else "caller"),
-            output=OutputRecord(
-                joints=len(skeleton.joints),
-                width=graph.shapes[graph.outputs[0]][3],
-                height=graph.shapes[graph.outputs[0]][2],
-                **config.heatmap.model_dump(include={"decode", "blur", "grid"}),
+            input=InputRecord(
+                **config.input.model_dump(), normalise="model" if normalise else "caller", fit="person"
             ),
+            output=config.output,
+            tensors=tensor_records(graph),
             skeleton=skeleton,
             models=records,
             tools=tool_versions(),
@@ -163,8 +161,13 @@ def write_models(
 def _differs(graph: Graph, traced: Graph) -> bool:
     """Say whether a quantised network's FP32 weights compute something else: it was trained further."""
     noise = np.random.default_rng(0).standard_normal(traced.shapes[traced.input]).astype(np.float32)
-    expected, found = (run_numpy(each, noise)[0] for each in (traced, graph))
-    return bool(np.abs(found - expected).max() > 1e-3 * np.abs(expected).max())
+    outputs = zip(*(run_numpy(each, noise) for each in (traced, graph)), strict=True)
+    return any(np.abs(found - each).max() > 1e-3 * np.abs(each).max() for each, found in outputs)
+
+
+def tensor_records(graph: Graph) -> list[TensorRecord]:
+    """Describe the outputs of a network as models of it give them."""
+    return [TensorRecord(name=name, shape=graph.shapes[name][1:]) for name in graph.outputs]
 
 
 def _record(folder: Path, name: str, engine: str, target: str, precision: str, *files: str) -> ModelRecord:

@@ -1,21 +1,23 @@
 """The same inputs through every model of a folder: how far is each from the network as trained?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from lite_deploy.engines import Run, open_model
+from lite_deploy.engines import open_model
 from lite_deploy.nb.combinations import check_run
 from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
+from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.errors import UserError
 from tinypose.files import sha256
 from tinypose.inference.pose_model import network_input
+from tinypose.network import Network, as_network
 from tinypose.preprocess import normalise
 
 TOLERANCE = 1e-4
@@ -66,25 +68,38 @@ def verify(
     return note, rows
 
 
-def compare(expected: np.ndarray, found: np.ndarray, model: str, reference: str) -> ParityRecord:
-    """Measure how far heatmaps are from the expected ones, both float32 [N, J, h, w]."""
-    if found.shape != expected.shape:
-        raise UserError(f"{model}: gives {list(found.shape)}, and the reference {list(expected.shape)}")
-    finite = bool(np.isfinite(found).all())
-    flat, other = (each.reshape(*each.shape[:2], -1) for each in (expected, found))
-    varied = finite and expected.std() > 0 and found.std() > 0
+def compare(expected: Outputs, found: Outputs, model: str, reference: str) -> ParityRecord:
+    """Measure how far a model's outputs are from the expected ones; of several outputs, the worst counts."""
+    shapes, others = ([list(each.shape) for each in outputs] for outputs in (expected, found))
+    if shapes != others:
+        raise UserError(f"{model}: gives {others}, and the reference {shapes}")
+    pairs = [_compare(one, other) for one, other in zip(expected, found, strict=True)]
+    differences, correlations, moved, maxima = zip(*pairs, strict=True)
     return ParityRecord(
         model=model,
         reference=reference,
-        images=len(expected),
-        difference=float(np.abs(found - expected).max() / np.abs(expected).max()) if finite else 1e9,
-        correlation=float(np.corrcoef(expected.ravel(), found.ravel())[0, 1]) if varied else 0.0,
-        moved=int((flat.argmax(-1) != other.argmax(-1)).sum()),
-        joints=flat.shape[0] * flat.shape[1],
+        images=len(expected[0]),
+        difference=max(differences),
+        correlation=min(correlations),
+        moved=sum(moved),
+        joints=sum(maxima),
     )
 
 
-def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecord) -> tuple[Run, str]:
+def _compare(expected: np.ndarray, found: np.ndarray) -> tuple[float, float, int, int]:
+    """Return difference, correlation, and how many maxima moved, of how many: one in each [N, C]."""
+    finite = bool(np.isfinite(found).all())
+    flat, other = (each.reshape(*each.shape[:2], -1) for each in (expected, found))
+    varied = finite and expected.std() > 0 and found.std() > 0
+    return (
+        float(np.abs(found - expected).max() / np.abs(expected).max()) if finite else 1e9,
+        float(np.corrcoef(expected.ravel(), found.ravel())[0, 1]) if varied else 0.0,
+        int((flat.argmax(-1) != other.argmax(-1)).sum()),
+        flat.shape[0] * flat.shape[1],
+    )
+
+
+def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecord) -> tuple[Network, str]:
     """Open a model with its engine, or, if it is for another machine, interpret it. Also say which."""
     if record.engine == "paddle-lite":
         path = Path(folder) / record.files[0].file
@@ -100,7 +115,7 @@ def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecor
     )
 
 
-def reference_network(artifact: Artifact) -> tuple[Callable[[np.ndarray], np.ndarray] | None, str]:
+def reference_network(artifact: Artifact) -> tuple[Network | None, str]:
     """Return the network as trained, and what to call it; none, and why, if its weights are not here."""
     weights = Path(artifact.origin.weights)
     if artifact.origin.trained:
@@ -109,14 +124,13 @@ def reference_network(artifact: Artifact) -> tuple[Callable[[np.ndarray], np.nda
         return None, f"the weights, {weights}, are not here"
     if sha256(weights) != artifact.origin.weights_sha256:
         return None, f"the weights, {weights}, are not those that were exported"
-    from tinypose.engine.evaluate import as_run
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
 
     config = Config.model_validate(artifact.origin.config)
     net = build_model(config.model, len(artifact.skeleton.joints))
     load_weights(net, weights)
-    return as_run(net), "dygraph"
+    return as_network(net), "dygraph"
 
 
 def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray:

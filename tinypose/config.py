@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from tinypose.codecs import CODECS, Codec
 from tinypose.errors import UserError
+from tinypose.section import Section
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIGS = PROJECT / "configs"
-
-
-class Section(BaseModel):
-    """A part of a config: unknown keys are errors, and values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LiteHRNetConfig(Section):
@@ -56,22 +52,10 @@ class InputConfig(Section):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     padding: float = Field(1.25, ge=1.0, description="how much larger than the box the crop is")
 
-
-class HeatmapConfig(Section):
-    """How joints become heatmaps and heatmaps become joints."""
-
-    sigma: float = Field(2.0, gt=0, description="of the Gaussian, in heatmap pixels")
-    encode: Literal["unbiased", "rounded"] = Field("unbiased", description="where the Gaussian is centred")
-    grid: Literal["stride", "udp"] = Field("stride", description="how heatmap pixels lie on the crop")
-    decode: Literal["dark", "shift", "max"] = "dark"
-    blur: int = Field(3, ge=3, description="DARK's Gaussian kernel, in heatmap pixels, odd")
-
-    @field_validator("blur")
-    @classmethod
-    def _odd(cls, blur: int) -> int:
-        if blur % 2 == 0:
-            raise ValueError("expected an odd number")
-        return blur
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width, self.height
 
 
 class DatasetConfig(Section):
@@ -238,7 +222,7 @@ class Config(Section):
     skeleton: str = "coco17"
     model: ModelConfig
     input: InputConfig
-    heatmap: HeatmapConfig = HeatmapConfig()
+    output: Codec = Field(CODECS["heatmap"](), description="what the network gives; name: of the codec")
     weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
@@ -246,6 +230,21 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     distill: DistillConfig | None = None
     quant: QuantConfig = QuantConfig()
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _named(cls, output: Any) -> Any:
+        return {"name": "heatmap", **output} if isinstance(output, dict) else output
+
+    @field_validator("output")
+    @classmethod
+    def _of_a_pose_network(cls, output: Codec) -> Codec:
+        if output.gives == "boxes":
+            names = ", ".join(name for name, codec in CODECS.items() if codec.gives != "boxes")
+            raise ValueError(
+                f"{output.name} is a detector's, and this is a pose network's config; use: {names}"
+            )
+        return output
 
 
 Schema = TypeVar("Schema", bound=BaseModel)
@@ -294,7 +293,8 @@ def validate(schema: type[Schema], values: Any, origins: dict[tuple[str, ...], s
             key = _without_tags(location, values)
             where = next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), source)
             if problem["type"] == "extra_forbidden":
-                lines.append(f"{where}: unknown key '{'.'.join(key)}'{_nearest(schema, location)}")
+                hint = _renamed(schema, key) or _nearest(schema, location)
+                lines.append(f"{where}: unknown key '{'.'.join(key)}'{hint}")
             else:
                 found = "" if problem["type"] == "missing" else f", found {problem['input']!r}"
                 lines.append(f"{where}: {'.'.join(key) or 'the file'}: {problem['msg']}{found}")
@@ -338,8 +338,9 @@ def _merge(base: Any, over: Any, source: str, origins: dict, at: tuple[str, ...]
     origins[at] = source
     if not isinstance(base, dict) or not isinstance(over, dict):
         return over
-    # A model of another family shares no keys with the inherited one, so it takes its whole place.
-    if at == ("model",) and over.get("name", base.get("name")) != base.get("name"):
+    # A model of another family shares no keys with the inherited one, so it takes its whole place; so does
+    # an output of another kind. Outputs without a name are heatmaps.
+    if at in (("model",), ("output",)) and "name" in over and over["name"] != base.get("name", "heatmap"):
         return over
     merged = dict(base)
     for key, value in over.items():
@@ -360,6 +361,12 @@ def _without_tags(location: tuple[str, ...], values: Any) -> tuple[str, ...]:
             continue
         key.append(part)
     return tuple(key)
+
+
+def _renamed(schema: type[BaseModel], key: tuple[str, ...]) -> str:
+    """Answer the name that a section had with the one it has."""
+    new = {("heatmap",): "output", ("boxes",): "output"}.get(key, "")
+    return f"; this section is called '{new}' now" if new in schema.model_fields else ""
 
 
 def _nearest(schema: type[BaseModel], location: tuple[str, ...]) -> str:

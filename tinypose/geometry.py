@@ -8,6 +8,8 @@ the Details: Delving into Unbiased Data Processing for Human Pose Estimation", C
 Matrices are float64 [2, 3] and act on column vectors (x, y, 1).
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
@@ -70,6 +72,22 @@ def invert(matrix: np.ndarray) -> np.ndarray:
 def transform(matrix: np.ndarray, points: ArrayLike) -> np.ndarray:
     """Apply an affine map [2, 3] to points [..., 2] (x, y). Returns float64 [..., 2]."""
     return np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+
+
+def to_image(keypoints: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """Bring joints found in crops back to the pictures.
+
+    Args:
+        keypoints: [N, J, 3], x and y in crop pixels, and the score.
+        matrices: of each crop, float64 [2, 3], image pixels to crop pixels.
+
+    Returns:
+        float32 [N, J, 3], x and y in image pixels, and the score.
+    """
+    moved = np.array(keypoints, np.float64)
+    for points, matrix in zip(moved, matrices, strict=True):
+        points[:, :2] = transform(invert(matrix), points[:, :2])
+    return moved.astype(np.float32)
 
 
 def crop_image(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:

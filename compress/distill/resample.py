@@ -4,7 +4,6 @@ import numpy as np
 
 from tinypose.codecs.heatmap import grid_step
 from tinypose.config import Config
-from tinypose.data.examples import STRIDE
 
 
 def sampling(teacher: Config, student: Config) -> tuple[np.ndarray, np.ndarray] | None:
@@ -20,11 +19,13 @@ def sampling(teacher: Config, student: Config) -> tuple[np.ndarray, np.ndarray] 
         the pixels are the same.
     """
     matrices = []
-    for axis, side in ((1, "height"), (0, "width")):
-        crops = [getattr(config.input, side) for config in (teacher, student)]
-        sizes = [crop // STRIDE for crop in crops]
+    for axis in (1, 0):
+        crops = [config.input.size[axis] for config in (teacher, student)]
+        sizes = [config.output.heatmap_size(config.input.size)[axis] for config in (teacher, student)]
         steps = [
-            grid_step((config.input.width, config.input.height), _small(config), config.heatmap.grid)[axis]
+            grid_step(config.input.size, config.output.heatmap_size(config.input.size), config.output.grid)[
+                axis
+            ]
             for config in (teacher, student)
         ]
         places = np.arange(sizes[1]) * steps[1] * (crops[0] - 1) / (crops[1] - 1) / steps[0]
@@ -44,7 +45,3 @@ def interpolation(places: np.ndarray, size: int) -> np.ndarray:
     matrix[np.arange(len(places)), lower] += 1 - share
     matrix[np.arange(len(places)), lower + 1] += share
     return matrix
-
-
-def _small(config: Config) -> tuple[int, int]:
-    return config.input.width // STRIDE, config.input.height // STRIDE

@@ -13,11 +13,11 @@ from tinypose.console import err
 from tinypose.data.examples import Batch
 from tinypose.data.merge import load_training_set
 from tinypose.engine import parallel
-from tinypose.engine.evaluate import as_run
 from tinypose.engine.measure import load_val, main_metric, measure
 from tinypose.engine.train import batch_inputs, fit, start_weights
 from tinypose.errors import UserError
 from tinypose.models import build_model
+from tinypose.network import as_network
 from tinypose.skeleton import Skeleton, load_skeleton
 
 
@@ -92,10 +92,10 @@ def compare(
         return None
     name = main_metric(config)
     seeing = teacher.config.model_copy(update={"data": config.data, "eval": config.eval})
-    value = measure(as_run(teacher.net), val, seeing, skeleton, "measuring the teacher")[0][name] or 0.0
+    value = measure(as_network(teacher.net), val, seeing, skeleton, "measuring the teacher")[0][name] or 0.0
     say(f"teacher: {teacher.config.weights}: {name} {value:.1f}", markup=False)
     if config.weights is not None:
-        own = measure(as_run(net), val, config, skeleton, "measuring the student")[0][name] or 0.0
+        own = measure(as_network(net), val, config, skeleton, "measuring the student")[0][name] or 0.0
         say(f"student: {config.weights}: {name} {own:.1f} before training", markup=False)
         if own > value:
             say("the teacher is worse than the student is already: it will pull it down", style="yellow")

@@ -10,9 +10,8 @@ import paddle
 from paddle import nn
 
 from compress.distill.resample import sampling
-from tinypose.codecs import heatmap
 from tinypose.config import CONFIGS, Config, DistillConfig, load_config
-from tinypose.data.examples import STRIDE, Batch, TrainingSet, variant
+from tinypose.data.examples import Batch, TrainingSet, variant
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
 from tinypose.models import build_model
@@ -47,6 +46,11 @@ def check_fit(teacher: Config, student: Config) -> None:
             f"distill.teacher: finds the joints of '{teacher.skeleton}', the student those of "
             f"'{student.skeleton}'; expected the same"
         )
+    for config, whose in ((teacher, "teacher's"), (student, "student's")):
+        if config.output.name != "heatmap":
+            raise UserError(
+                f"distill: the {whose} output is '{config.output.name}'; expected heatmaps on both sides"
+            )
     one, other = teacher.input, student.input
     if one.width * other.height != one.height * other.width or one.padding != other.padding:
         raise UserError(
@@ -96,8 +100,9 @@ class Teacher:
         features, maps = self.forward(images)
         if self.settings.flip:
             _, mirrored = self.forward(images.flip(3))
-            back = heatmap.flip_back(mirrored.numpy(), self.skeleton.flip_order, self.config.heatmap.grid)
-            maps = (maps + paddle.to_tensor(np.ascontiguousarray(back))) / 2
+            both = [maps.numpy()], [mirrored.numpy()]
+            (joined,) = self.config.output.with_mirrored(*both, self.skeleton.flip_order)
+            maps = paddle.to_tensor(joined)
         maps = self._at_student(maps)
         return maps.numpy(), self._at_student(features) if self.settings.features else None
 
@@ -138,8 +143,7 @@ class Cache:
     def __init__(self, folder: Path, people: TrainingSet, student: Config, teacher: Config, rank: int):
         self.people = people
         crops = people.variants * len(people.people)
-        size = (student.input.height // STRIDE, student.input.width // STRIDE)
-        shape = (crops, len(people.skeleton.joints), *size)
+        shape = (crops, *student.output.shapes(len(people.skeleton.joints), student.input.size)[0])
         record = _record(people, student, teacher)
         note = folder / f"teacher_rank{rank}.json"
         if note.exists() and read_json(note, "record of a teacher's heatmaps") != record:
@@ -171,8 +175,8 @@ class Cache:
 
 def _record(people: TrainingSet, student: Config, teacher: Config) -> dict[str, Any]:
     facts = {
-        "teacher": teacher.model_dump(mode="json", include={"model", "input", "heatmap", "skeleton"}),
-        "student": student.model_dump(mode="json", include={"input", "heatmap", "augment"}),
+        "teacher": teacher.model_dump(mode="json", include={"model", "input", "output", "skeleton"}),
+        "student": student.model_dump(mode="json", include={"input", "output", "augment"}),
         "flip": student.distill.flip,
         "seed": people.seed,
         "variants": people.variants,

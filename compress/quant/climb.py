@@ -23,8 +23,9 @@ from compress.quant.sensitivity import ap_alone, sensitivity
 from compress.quant.simulate import Simulation, find_scales, quantisable
 from compress.quant.task import Task
 from tinypose.errors import UserError
+from tinypose.network import Network
 
-Measure = Callable[[Callable[[np.ndarray], np.ndarray]], float]
+Measure = Callable[[Network], float]
 
 # How many convolutions `auto` tries to leave in FP32, one after the other.
 KEEP_STEPS = (1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128)

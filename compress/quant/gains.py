@@ -41,11 +41,12 @@ def noise_gains(graph: Graph, batches: Iterable[np.ndarray]) -> dict[str, np.nda
 
         x = paddle.to_tensor(images)
         x.stop_gradient = False
-        heatmaps = run(graph, {graph.input: x}, params=params, after=keep)[graph.outputs[0]]
-        power += float((heatmaps.detach() ** 2).sum())
+        results = run(graph, {graph.input: x}, params=params, after=keep)
+        outputs = [results[name] for name in graph.outputs]
+        power += sum(float((each.detach() ** 2).sum()) for each in outputs)
         for probe in range(PROBES):
-            signs = generator.choice(np.float32([-1, 1]), heatmaps.shape)
-            heatmaps.backward(paddle.to_tensor(signs), retain_graph=probe < PROBES - 1)
+            signs = [paddle.to_tensor(generator.choice(np.float32([-1, 1]), each.shape)) for each in outputs]
+            paddle.autograd.backward(outputs, signs, retain_graph=probe < PROBES - 1)
             for name, tensor in written.items():
                 # Behind a ReLU only what is active passes noise on.
                 squared = tensor.grad**2 * (tensor > 0).cast("float32") if name in fused else tensor.grad**2

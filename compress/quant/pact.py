@@ -37,7 +37,7 @@ FACTOR_RATE = 1500.0  # of the logarithms of factors between channels, which cha
 
 
 class FakeQuantNet(nn.Layer):
-    """A graph with fake quantisation that can be trained: images [N, 3, H, W] -> heatmaps [N, J, h, w]."""
+    """A graph with fake quantisation that can be trained: images [N, 3, H, W] -> outputs."""
 
     def __init__(self, graph: Graph, scales: Scales, method: str) -> None:
         super().__init__()
@@ -56,10 +56,10 @@ class FakeQuantNet(nn.Layer):
             self.add_parameter(place, self.create_parameter([1], attr=attr))
         self.factors = ChannelFactors(graph)
 
-    def forward(self, images: paddle.Tensor) -> paddle.Tensor:
-        """Return the heatmaps: with gradients, or in inference mode as the device computes them."""
+    def forward(self, images: paddle.Tensor) -> list[paddle.Tensor]:
+        """Return the outputs: with gradients, or in inference mode as the device computes them."""
         if not self.training:
-            return paddle.to_tensor(Simulation(*self.result())(images.numpy()))
+            return [paddle.to_tensor(each) for each in Simulation(*self.result())(images.numpy())]
         params = {
             name: {key: value * self._units[name][key] for key, value in each.items()}
             for name, each in self.net.tensors().items()
@@ -68,7 +68,7 @@ class FakeQuantNet(nn.Layer):
         for name in self.quantised:
             params[name] = {**params[name], "weight": _rounded_weight(params[name]["weight"])}
         results = run(self.graph, {self.graph.input: images}, params=params, compute=self._compute)
-        return results[self.graph.outputs[0]]
+        return [results[name] for name in self.graph.outputs]
 
     def _compute(self, node: Node, inputs: Tensors, params: dict[str, paddle.Tensor]) -> Tensors:
         tensor = self.quantised.get(node.name)
@@ -103,17 +103,18 @@ class QuantObjective(nn.Layer):
         self, images: paddle.Tensor, heatmaps: paddle.Tensor, weights: paddle.Tensor
     ) -> paddle.Tensor:
         """Return the loss, a scalar, of images [N, 3, H, W] against heatmaps [N, J, h, w], weights [N, J]."""
-        output = self.net(images)
-        loss = (1 - self.share) * heatmap_loss(output, heatmaps, weights) if self.share < 1 else 0.0
+        outputs = self.net(images)
+        loss = (1 - self.share) * heatmap_loss(outputs[0], heatmaps, weights) if self.share < 1 else 0.0
         if self.share > 0:
             with paddle.no_grad():
                 expected = self._expected(images)
-            loss = loss + self.share * ((output - expected) ** 2).mean()
+            for output, each in zip(outputs, expected, strict=True):
+                loss = loss + self.share * ((output - each) ** 2).mean()
         return loss
 
-    def _expected(self, images: paddle.Tensor) -> paddle.Tensor:
+    def _expected(self, images: paddle.Tensor) -> list[paddle.Tensor]:
         results = run(self._teacher, {self._teacher.input: images}, params=self._teacher_params)
-        return results[self._teacher.outputs[0]]
+        return [results[name] for name in self._teacher.outputs]
 
 
 class _Round(PyLayer):

@@ -1,4 +1,4 @@
-"""Choose each tensor's range among those that the methods find, by the error at the heatmaps."""
+"""Choose each tensor's range among those that the methods find, by the error at the outputs."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -13,8 +13,8 @@ from compress.quant.ranges import METHODS, Histogram, find_range, find_ranges
 from compress.quant.simulate import quantisable
 from tinypose.console import track
 
-# A tensor, where its first reader is, what is live there, and the heatmaps of FP32.
-Work = tuple[str, int, dict[str, paddle.Tensor], paddle.Tensor]
+# A tensor, where its first reader is, what is live there, and the outputs of FP32.
+Work = tuple[str, int, dict[str, paddle.Tensor], list[np.ndarray]]
 # Ranges within this share of each other are not worth a run each.
 ALIKE = 0.02
 # So many tensors make nearly all of the noise; of the others nothing is clipped.
@@ -52,14 +52,15 @@ def search_ranges(
     }
     places = _places(graph, candidates)
     errors = {name: np.zeros(len(limits)) for name, limits in candidates.items()}
-    params, last = prepare(graph), graph.outputs[0]
+    params = prepare(graph)
     batches = list(batches)
 
     def before_readers() -> Iterator[Work]:
         for images in batches:
             start, now = 0, {graph.input: paddle.to_tensor(images)}
             with paddle.no_grad():
-                expected = run(graph, now, params=params)[last]
+                found = run(graph, now, params=params)
+            expected = [found[name].numpy() for name in graph.outputs]
             for name, (place, _) in places.items():
                 with paddle.no_grad():
                     now = run(graph, now, params=params, start=start, stop=place)
@@ -69,11 +70,14 @@ def search_ranges(
     def squares(work: Work) -> tuple[str, np.ndarray]:
         name, place, now, expected = work
         copies = len(candidates[name])
-        limits = paddle.to_tensor(np.repeat(np.float32(candidates[name]), len(expected)))
+        limits = paddle.to_tensor(np.repeat(np.float32(candidates[name]), len(expected[0])))
         rounded = _rounding(places[name][1], limits.reshape([-1, 1, 1, 1]))
         many = {key: paddle.concat([value] * copies) for key, value in now.items()}
-        found = run(graph, many, params=params, start=place, compute=rounded)[last].numpy()
-        return name, np.square(found.reshape(copies, -1) - expected.numpy().ravel()).sum(1)
+        found = run(graph, many, params=params, start=place, compute=rounded)
+        return name, sum(
+            np.square(found[output].numpy().reshape(copies, -1) - each.ravel()).sum(1)
+            for output, each in zip(graph.outputs, expected, strict=True)
+        )
 
     results = side_by_side(squares, before_readers())
     for name, found in track(results, progress, len(batches) * len(places)) if progress else results:

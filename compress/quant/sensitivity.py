@@ -18,11 +18,13 @@ from compress.graph.run import prepare, run, run_numpy
 from compress.graph.threads import side_by_side
 from compress.quant.scales import Scales
 from compress.quant.simulate import Simulation, quantisable
+from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.data.coco import PeopleSet, ground_truth
-from tinypose.engine.evaluate import crops_in_batches, to_image, to_results
+from tinypose.engine.evaluate import crops_in_batches, to_results
 from tinypose.files import write_whole
+from tinypose.geometry import to_image
 from tinypose.metrics.oks import coco_ap
 from tinypose.preprocess import normalise
 from tinypose.skeleton import Skeleton
@@ -54,10 +56,11 @@ def sensitivity(
     names = _names(graph, scales)
     state: State = {"squares": np.zeros(len(names)), "total": np.zeros(1)}
 
-    def note(batch: int, row: int, heatmaps: np.ndarray, expected: np.ndarray) -> None:
-        state["squares"][row] += ((heatmaps - expected).astype(np.float64) ** 2).sum()
-        if row == 0:
-            state["total"] += (expected.astype(np.float64) ** 2).sum()
+    def note(batch: int, row: int, outputs: Outputs, expected: Outputs) -> None:
+        for found, each in zip(outputs, expected, strict=True):
+            state["squares"][row] += ((found - each).astype(np.float64) ** 2).sum()
+            if row == 0:
+                state["total"] += (each.astype(np.float64) ** 2).sum()
 
     _measure(graph, scales, batches, note, state, _digest(graph, scales, batches), cache, progress)
     errors = dict(zip(names, (state["squares"] / max(state["total"][0], 1e-12)).tolist(), strict=True))
@@ -79,7 +82,7 @@ def ap_alone(
         graph: the network.
         scales: ranges of the convolutions to measure.
         people: whom to measure on.
-        config: sections `input`, `heatmap` and `eval`.
+        config: sections `input`, `output` and `eval`.
         skeleton: joints and sigmas.
         cache: as for `sensitivity`.
         progress: what the progress bar says; empty for none.
@@ -92,9 +95,11 @@ def ap_alone(
     names = _names(graph, scales)
     state: State = {"keypoints": np.zeros((len(names), len(people.people), len(skeleton.joints), 3))}
 
-    def note(batch: int, row: int, heatmaps: np.ndarray, expected: np.ndarray) -> None:
+    def note(batch: int, row: int, outputs: Outputs, expected: Outputs) -> None:
         places, _, matrices = cut[batch]
-        state["keypoints"][row, places] = to_image(heatmaps, matrices, config)
+        state["keypoints"][row, places] = to_image(
+            config.output.keypoints(outputs, config.input.size), matrices
+        )
 
     _measure(graph, scales, batches, note, state, _digest(graph, scales, batches), cache, progress)
     truth = ground_truth(people)
@@ -113,32 +118,31 @@ def _measure(
     graph: Graph,
     scales: Scales,
     batches: Sequence[np.ndarray],
-    note: Callable[[int, int, np.ndarray, np.ndarray], None],
+    note: Callable[[int, int, Outputs, Outputs], None],
     state: State,
     digest: str,
     cache: Path | None,
     progress: str,
 ) -> None:
-    """Call `note` for each batch and convolution, with the heatmaps and the FP32 ones; keep `state` up."""
+    """Call `note` for each batch and convolution, with the outputs and the FP32 ones; keep `state` up."""
     done = _resume(cache, digest, state)
     rows = len(_names(graph, scales))
     steps = (
-        (batch, row, *maps)
+        (batch, row, *both)
         for batch in range(done, len(batches))
-        for row, maps in enumerate(each_alone(graph, scales, batches[batch]))
+        for row, both in enumerate(each_alone(graph, scales, batches[batch]))
     )
     total = (len(batches) - done) * rows
-    for batch, row, heatmaps, expected in track(steps, progress, total) if progress and total else steps:
-        note(batch, row, heatmaps, expected)
+    for batch, row, outputs, expected in track(steps, progress, total) if progress and total else steps:
+        note(batch, row, outputs, expected)
         if cache is not None and row == rows - 1:
             with write_whole(cache) as temporary:
                 np.savez(temporary, digest=np.array(digest), done=np.array(batch + 1), **state)
 
 
-def each_alone(graph: Graph, scales: Scales, images: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield (heatmaps with one convolution quantised, heatmaps of FP32), in the order of the graph."""
+def each_alone(graph: Graph, scales: Scales, images: np.ndarray) -> Iterator[tuple[Outputs, Outputs]]:
+    """Yield (outputs with one convolution quantised, outputs of FP32), in the order of the graph."""
     simulation, plain = Simulation(graph, {}), prepare(graph)
-    last = graph.outputs[0]
 
     def quantised() -> Iterator[tuple[int, dict[str, paddle.Tensor]]]:
         """Yield what is live behind each convolution when it alone is quantised."""
@@ -153,12 +157,13 @@ def each_alone(graph: Graph, scales: Scales, images: np.ndarray) -> Iterator[tup
             with paddle.no_grad():
                 live = run(graph, live, params=plain, **step)
 
-    def heatmaps(behind: tuple[int, dict[str, paddle.Tensor]]) -> np.ndarray:
+    def outputs(behind: tuple[int, dict[str, paddle.Tensor]]) -> Outputs:
         start, live = behind
-        return run(graph, live, params=plain, start=start)[last].numpy()
+        found = run(graph, live, params=plain, start=start)
+        return [found[name].numpy() for name in graph.outputs]
 
-    expected = run_numpy(graph, images)[0]
-    for found in side_by_side(heatmaps, quantised()):
+    expected = run_numpy(graph, images)
+    for found in side_by_side(outputs, quantised()):
         yield found, expected
 
 

@@ -60,8 +60,7 @@ def step_of(limit: float | np.ndarray) -> np.ndarray:
 class Simulation:
     """A graph with some of its convolutions in INT8.
 
-    Called with images float32 [N, 3, H, W] it returns heatmaps float32 [N, J, h, w], so that
-    `tinypose.engine.evaluate` measures it like any network.
+    It is a `tinypose.network.Network`, so that `tinypose.engine.evaluate` measures it like any other.
     """
 
     def __init__(self, graph: Graph, scales: Scales) -> None:
@@ -95,11 +94,12 @@ class Simulation:
         written = self._whole.get(node.outputs[0])
         return [int8_convolution(x, params["weight"], node.params.get("bias"), factor, places, relu, written)]
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Return the first output of the graph for `images`."""
+    def __call__(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs of the graph for images float32 [N, 3, H, W]."""
         parts = np.split(images, range(PART, len(images), PART))
-        return np.concatenate(list(side_by_side(self._heatmaps, parts)))
+        outputs = side_by_side(self._outputs, parts)
+        return [np.concatenate(each) for each in zip(*outputs, strict=True)]
 
-    def _heatmaps(self, images: np.ndarray) -> np.ndarray:
+    def _outputs(self, images: np.ndarray) -> list[np.ndarray]:
         results = run(self.graph, images, params=self.params, compute=self.compute)
-        return results[self.graph.outputs[0]].numpy()
+        return [results[name].numpy() for name in self.graph.outputs]

@@ -11,11 +11,12 @@ from compress.graph.trace import trace
 from compress.quant.data import calibration_people, crops_of
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet
-from tinypose.engine.evaluate import Run, evaluate, people_to_evaluate
+from tinypose.engine.evaluate import evaluate, people_to_evaluate
 from tinypose.errors import UserError
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
 from tinypose.models.zoo import locate
+from tinypose.network import Network
 from tinypose.skeleton import Skeleton, load_skeleton
 
 
@@ -38,9 +39,9 @@ class Task:
     validation: PeopleSet
     weights: Path
 
-    def measure(self, run: Run) -> float:
-        """Return AP in percent of float32 [N, 3, H, W] -> heatmaps."""
-        return evaluate(run, self.validation, self.config, self.skeleton, "")[0]["AP"] or 0.0
+    def measure(self, network: Network) -> float:
+        """Return the AP of a network in percent."""
+        return evaluate(network, self.validation, self.config, self.skeleton, "")[0]["AP"] or 0.0
 
 
 def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:

@@ -61,12 +61,12 @@ def _parse(words: list[str]) -> argparse.Namespace:
 def _compute(options: argparse.Namespace) -> dict:
     """Compute a file of inputs, float32 [N, 3, H, W], to a file for each output, float32 [N, ...]."""
     _bind(options)
-    from lite_deploy.engines import open_outputs
+    from lite_deploy.engines import open_model
     from tinypose.artifact.record import read_artifact
 
     artifact = read_artifact(options.pose, check_files=False)
     inputs = np.load(options.batch, allow_pickle=False)
-    outputs = open_outputs(artifact, options.pose.parent, options.model, options.threads)(inputs)
+    outputs = open_model(artifact, options.pose.parent, options.model, options.threads)(inputs)
     names = [f"{options.outputs}.{number}.npy" for number in range(len(outputs))]
     for name, value in zip(names, outputs, strict=True):
         np.save(name, value.astype("<f4"))
@@ -111,16 +111,16 @@ def _measure(options: argparse.Namespace) -> dict:
     cores = sorted(os.sched_getaffinity(0))
     stages: list[tuple[float, float, float]] = []
 
-    def run() -> np.ndarray:
+    def run() -> list[np.ndarray]:
         times = [time.perf_counter()]
         inputs = network_input(artifact, crop_person(scene.image, scene.box, config)[0][None])
         times.append(time.perf_counter())
-        heatmaps = network(inputs)
+        outputs = network(inputs)
         times.append(time.perf_counter())
-        joints_in_picture(artifact, scene, heatmaps)
+        joints_in_picture(artifact, scene, outputs)
         times.append(time.perf_counter())
         stages.append(tuple(1000 * np.diff(times)))
-        return heatmaps
+        return outputs
 
     run()
     first = sum(stages.pop())
@@ -133,14 +133,15 @@ def _measure(options: argparse.Namespace) -> dict:
 
     clocks, busy = _clocks(cores), _Busy()
     end = time.perf_counter() + options.seconds
-    heatmaps = run()
+    outputs = run()
     while len(stages) - warmup < options.runs and time.perf_counter() < end:
-        heatmaps = run()
+        outputs = run()
     others, preempted = busy.others(), busy.preempted()
-    if heatmaps.shape[1:] != (artifact.output.joints, artifact.output.height, artifact.output.width):
-        raise ValueError(f"the network gives {list(heatmaps.shape)}, which is not what pose.json says")
+    shapes = [each.shape[1:] for each in outputs]
+    if shapes != [each.shape for each in artifact.tensors]:
+        raise ValueError(f"the network gives {shapes}, which is not what pose.json says")
     if options.heatmaps:
-        heatmaps.astype("<f4").tofile(options.heatmaps)
+        np.concatenate([each.ravel() for each in outputs]).astype("<f4").tofile(options.heatmaps)
     crop, network, decode = np.round(np.array(stages[warmup:]).T, 4).tolist()
     engine, version = _engine(artifact.model(options.model).engine)
     return {

@@ -19,7 +19,7 @@ from lite_deploy.bench.device import Device, DeviceLost, TimedOut, last_line
 from lite_deploy.bench.machine import Machine, hottest, temperatures
 from lite_deploy.bench.plan import Case, order
 from lite_deploy.bench.results import Results, append
-from lite_deploy.bench.scene import Scene, check, expected_heatmaps
+from lite_deploy.bench.scene import Scene, check, expected_outputs
 from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import FILE, Artifact, ModelRecord
 from tinypose.console import err, track
@@ -157,7 +157,7 @@ def _sound_cases(job: Job, cases: Sequence[Case]) -> list[Case]:
 
 def _check(job: Job, case: Case) -> lines.CheckLine:
     model = case.model
-    expected, how = expected_heatmaps(job.artifact, job.folder, model, job.scene)
+    expected, how = expected_outputs(job.artifact, job.folder, model, job.scene)
     once = replace(job.options, runs=1, warmup_seconds=0.0)
     values = _run(job, case, once, ["--heatmaps", f"{job.there}/{HEATMAPS}"])
     if job.runner.kind == "cpp" and model.engine == "paddle-lite":
@@ -168,9 +168,12 @@ def _check(job: Job, case: Case) -> lines.CheckLine:
     with tempfile.TemporaryDirectory() as temporary:
         job.device.pull(f"{job.there}/{HEATMAPS}", Path(temporary) / HEATMAPS)
         found = np.fromfile(Path(temporary) / HEATMAPS, "<f4")
-    if found.size != expected.size:
-        raise RunFailed(f"the runner wrote {found.size} values, expected {expected.size}")
-    return check(job.artifact, model, job.scene, expected, found.reshape(expected.shape), how)
+    sizes = [each.size for each in expected]
+    if found.size != sum(sizes):
+        raise RunFailed(f"the runner wrote {found.size} values, expected {sum(sizes)}")
+    parts = np.split(found, np.cumsum(sizes)[:-1])  # one output after the other
+    outputs = [part.reshape(each.shape) for part, each in zip(parts, expected, strict=True)]
+    return check(job.artifact, model, job.scene, expected, outputs, how)
 
 
 def _measure_rounds(job: Job, cases: Sequence[Case]) -> None:

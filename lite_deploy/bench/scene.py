@@ -1,4 +1,4 @@
-"""The picture that devices are measured with, and the heatmaps they must give for it."""
+"""The picture that devices are measured with, and the outputs they must give for it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 from lite_deploy.bench.results import CheckLine
 from lite_deploy.verify import compare, open_or_interpret
 from tinypose.artifact.record import Artifact, ModelRecord
-from tinypose.codecs import heatmap
-from tinypose.geometry import crop_matrix, invert, transform
+from tinypose.codecs import Outputs
+from tinypose.geometry import crop_matrix, invert, to_image
 from tinypose.inference.pose_model import network_input
 from tinypose.preprocess import crop_person
 
@@ -42,16 +42,16 @@ def default_scene() -> Scene:
     return Scene(picture.image, tuple(float(each) for each in picture.people[0].box))
 
 
-def expected_heatmaps(
+def expected_outputs(
     artifact: Artifact, folder: Path, model: ModelRecord, scene: Scene
-) -> tuple[np.ndarray, str]:
+) -> tuple[Outputs, str]:
     """Compute what a model must give.
 
     In FP32 every engine must give the same, so another engine is asked. Else the model itself is run here,
     or, for another processor, interpreted.
 
     Returns:
-        float32 [1, J, h, w], and what computed it.
+        The outputs for a batch of one, and what computed them.
     """
     source = model
     if model.precision == "fp32":
@@ -63,9 +63,9 @@ def expected_heatmaps(
 
 
 def check(
-    artifact: Artifact, model: ModelRecord, scene: Scene, expected: np.ndarray, found: np.ndarray, how: str
+    artifact: Artifact, model: ModelRecord, scene: Scene, expected: Outputs, found: Outputs, how: str
 ) -> CheckLine:
-    """Compare a device's heatmaps with the expected ones, both float32 [1, J, h, w].
+    """Compare a device's outputs with the expected ones, both of a batch of one.
 
     A fast wrong answer is an error: `passed` is false if they differ by more than the precision explains.
     """
@@ -75,7 +75,7 @@ def check(
     distances = np.linalg.norm(joints[sure, :2] - moved_joints[sure, :2], axis=1)
     moved = float(distances.max(initial=0))
     difference, correlation, share = LIMITS[model.precision]
-    crop_height = np.linalg.norm(_crop_to_image(artifact, scene)[:, 1]) * artifact.input.height
+    crop_height = np.linalg.norm(invert(_matrix(artifact, scene))[:, 1]) * artifact.input.height
     return CheckLine(
         model=model.name,
         expected_by=how,
@@ -88,15 +88,11 @@ def check(
     )
 
 
-def joints_in_picture(artifact: Artifact, scene: Scene, heatmaps: np.ndarray) -> np.ndarray:
-    """Return the joints, float64 [J, 3] (x, y in pixels of the picture, score)."""
-    output, size = artifact.output, (artifact.input.width, artifact.input.height)
-    points = heatmap.decode(heatmaps, output.decode, output.blur)[0]
-    points = heatmap.to_crop(points, size, (output.width, output.height), output.grid)
-    points[:, :2] = transform(_crop_to_image(artifact, scene), points[:, :2])
-    return points
+def joints_in_picture(artifact: Artifact, scene: Scene, outputs: Outputs) -> np.ndarray:
+    """Return the joints, float32 [J, 3] (x, y in pixels of the picture, score)."""
+    return to_image(artifact.output.keypoints(outputs, artifact.size), [_matrix(artifact, scene)])[0]
 
 
-def _crop_to_image(artifact: Artifact, scene: Scene) -> np.ndarray:
-    config = artifact.input.config()
-    return invert(crop_matrix(scene.box, (config.width, config.height), config.padding))
+def _matrix(artifact: Artifact, scene: Scene) -> np.ndarray:
+    """Return the map from the picture to the crop, float64 [2, 3]."""
+    return crop_matrix(scene.box, artifact.size, artifact.input.padding)

@@ -21,22 +21,25 @@ import paddle.nn.functional as F
 
 from compress.quant.arithmetic import int8_convolution, to_int8
 from lite_deploy.nb.file import LiteModel, Operator
+from tinypose.network import Network
 
 Tensors = dict[str, paddle.Tensor]
 
 
-def interpreter(model: LiteModel) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a model as a function from float32 images [N, 3, H, W] to its first output.
+def interpreter(model: LiteModel) -> Network:
+    """Return a model as a network.
 
     Raises:
         NotImplementedError: on running, an instruction that pose networks do not have; it is named.
     """
 
-    def run(images: np.ndarray) -> np.ndarray:
-        for op, tensors in steps(model, images):
-            if op.type == "fetch":
-                return tensors[op.inputs["X"][0]].numpy()
-        raise ValueError("the model fetches nothing")
+    def run(images: np.ndarray) -> list[np.ndarray]:
+        outputs = {
+            op.get("col"): tensors[op.inputs["X"][0]].numpy()
+            for op, tensors in steps(model, images)
+            if op.type == "fetch"
+        }
+        return [outputs[place] for place in sorted(outputs)]
 
     return run
 

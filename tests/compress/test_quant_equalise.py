@@ -110,7 +110,7 @@ def test_outlier_channels_are_brought_down_and_int8_gets_better(calibrate):
     def error(each: Graph) -> float:
         scales = calibrate(each, [x], "abs_max")
         expected = run_numpy(each, x)[0]
-        return float(np.sum((Simulation(each, scales)(x) - expected) ** 2) / np.sum(expected**2))
+        return float(np.sum((Simulation(each, scales)(x)[0] - expected) ** 2) / np.sum(expected**2))
 
     before = error(graph)
     factors = find_factors(graph, channel_statistics(graph, lambda: [x]), noise_gains(graph, [x]))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tinypose.artifact.record import read_artifact, read_detector
+from tinypose.artifact.record import read_artifact
 from tinypose.cli import app
 from tinypose.config import CONFIGS
 from tinypose.detection.config import load_detector_config
@@ -15,6 +15,7 @@ from tinypose.detection.detector import Detector
 from tinypose.detection.measure import box_ap, detect_all
 from tinypose.errors import UserError
 from tinypose.images import read_image
+from tinypose.inference.pose_model import PoseModel
 
 CONFIG = str(CONFIGS / "picodet_s_416_coco.yml")
 
@@ -57,11 +58,12 @@ def test_the_command_writes_boxes_that_eval_reads(shared, tmp_path):
 
 
 def test_exporting_the_person_alone_changes_no_box(shared, detector_folder):
-    from tinypose.detection.weights import as_detector_run, load_detector
+    from tinypose.detection.weights import load_detector
+    from tinypose.network import as_network
 
     weights = shared / "weights" / "picodet_s_416_coco.pdparams"
     config = load_detector_config(CONFIG, [f"weights={weights}"])
-    trained = Detector(as_detector_run(load_detector(config)), config)
+    trained = Detector(as_network(load_detector(config)), config.input, config.codec)
     image = read_image(shared / "samples" / "000000014439.jpg")
     expected, found = trained(image), Detector.from_artifact(detector_folder, "onnxruntime")(image)
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.01)
@@ -72,24 +74,25 @@ def test_exporting_the_person_alone_changes_no_box(shared, detector_folder):
 def test_any_class_can_be_kept(form, index):
     import paddle
 
-    from tinypose.detection.config import DetectorSpec
+    from tinypose.detection.config import DetectorConfig
     from tinypose.detection.picodet import PicoDet
-    from tinypose.detection.weights import as_detector_run, person_only
+    from tinypose.detection.weights import person_only
+    from tinypose.network import as_network
 
     paddle.seed(0)
-    spec = DetectorSpec(
+    config = DetectorConfig(
         model={"name": "picodet", "form": form, "classes": 3},
         input={"width": 64, "height": 64},
-        boxes={"person": index, "score": 0.0},
+        output={"person": index, "score": 0.0},
     )
     net = PicoDet(form, 3)
-    small, small_spec = person_only(net, spec)
+    small, kept = person_only(net, config)
     image = np.random.default_rng(0).integers(0, 255, (80, 90, 3), np.uint8)
     expected, found = (
-        Detector(as_detector_run(net), spec)(image),
-        Detector(as_detector_run(small), small_spec)(image),
+        Detector(as_network(net), config.input, config.codec)(image),
+        Detector(as_network(small), kept.input, kept.codec)(image),
     )
-    assert len(expected) > 5 and small_spec.model.classes == 1
+    assert len(expected) > 5 and kept.model.classes == 1
     np.testing.assert_allclose(found.boxes, expected.boxes, atol=1e-4)
 
 
@@ -109,17 +112,23 @@ def test_boxes_lie_in_the_picture(shared, detector_folder):
 
 
 def test_a_damaged_or_foreign_folder_is_refused(detector_folder, pose_folder, tmp_path):
-    with pytest.raises(UserError, match=r"detector\.json: no such"):
-        read_detector(pose_folder)
-    with pytest.raises(UserError, match=r"pose\.json: no such"):
-        read_artifact(detector_folder)
-    text = (detector_folder / "detector.json").read_text()
-    (tmp_path / "detector.json").write_text(text.replace('"nms": 0.6', '"nms": 0.5'))
+    with pytest.raises(UserError, match="a pose network's folder; expected a detector's, as `lite-"):
+        Detector.from_artifact(pose_folder)
+    with pytest.raises(UserError, match="a detector's folder; expected a pose network's, as `lite-"):
+        PoseModel(detector_folder)
+    text = (detector_folder / "pose.json").read_text()
+    (tmp_path / "pose.json").write_text(text.replace('"nms": 0.6', '"nms": 0.5'))
     with pytest.raises(UserError, match="does not match its checksum"):
-        read_detector(tmp_path)
-    (tmp_path / "detector.json").write_text(text)
+        read_artifact(tmp_path)
+    (tmp_path / "pose.json").write_text(text)
     with pytest.raises(UserError, match=r"model\.onnx: missing"):
-        read_detector(tmp_path)
+        read_artifact(tmp_path)
+
+
+def test_a_folder_of_an_older_version_is_answered(tmp_path):
+    (tmp_path / "detector.json").write_text("{}")
+    with pytest.raises(UserError, match=r"detector\.json: a folder of an older version; export it again"):
+        read_artifact(tmp_path)
 
 
 def test_an_engine_that_is_not_there_is_named(detector_folder):
@@ -143,4 +152,4 @@ def test_nothing_found_is_ap_zero(shared):
 def test_the_detector_is_a_value(detector_folder):
     detector = Detector.from_artifact(detector_folder, "onnxruntime")
     with pytest.raises(dataclasses.FrozenInstanceError):
-        detector.spec = None
+        detector.codec = None

@@ -88,7 +88,7 @@ def test_pose_ap_with_detected_boxes_beside_annotated_ones(shared, pose_folder, 
     boxes.write_text(json.dumps(detect_all(detector, annotations, images)))
     aps = []
     for each in (people, load_detections(boxes, people)):
-        metrics, _ = evaluate(lambda x: engine(x)[0], each, config, skeleton, progress="")
+        metrics, _ = evaluate(engine, each, config, skeleton, progress="")
         aps.append(metrics["AP"])
     assert aps[0] == pytest.approx(56.5, abs=0.3)
     assert aps[1] == pytest.approx(49.0, abs=3.0)

@@ -7,8 +7,8 @@ import numpy as np
 import paddle
 import pytest
 
+from tinypose.codecs.picodet import decode_boxes
 from tinypose.config import CONFIGS
-from tinypose.detection.boxes import decode_boxes
 from tinypose.detection.config import load_detector_config
 from tinypose.detection.picodet import PicoDet
 from tinypose.errors import UserError

@@ -46,7 +46,7 @@ def edit(folder, change) -> None:
         (lambda c: c["input"].update(mean=[0.5, 0.5, 0.5]), "does not match its checksum"),
         (lambda c: c["output"].update(decode="max"), "does not match its checksum"),
         (lambda c: c.pop("sha256"), "does not match its checksum"),
-        (lambda c: c.update(version=2), "version 2, and this tool reads version 1"),
+        (lambda c: c.update(version=1), "version 1, and this tool reads version 2; export again"),
         (lambda c: c.update(format="other"), "not an artifact's description"),
         (lambda c: c["skeleton"].update(sigmas=[]), "does not match its checksum"),
     ],

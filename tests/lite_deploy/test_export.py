@@ -44,7 +44,7 @@ def test_description_says_what_a_runtime_must_know(exported):
     artifact = read_artifact(exported.folder)
     assert (artifact.input.width, artifact.input.height, artifact.input.color) == (64, 96, "RGB")
     assert artifact.input.normalise == "caller"
-    assert (artifact.output.width, artifact.output.height, artifact.output.joints) == (16, 24, 17)
+    assert [each.shape for each in artifact.tensors] == [(17, 24, 16)]
     assert artifact.skeleton.joints[0] == "nose"
     assert {"paddlelite", "paddlepaddle", "numpy"} <= set(artifact.tools)
     config = load_config(exported.config)

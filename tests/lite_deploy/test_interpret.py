@@ -26,7 +26,7 @@ def build(graph, folder, precision, scales=None) -> LiteModel:
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_fp32_computes_what_the_graph_computes(every_kind, pictures, tmp_path, batch):
-    found = interpreter(build(every_kind, tmp_path, "fp32"))(pictures[:batch])
+    found = interpreter(build(every_kind, tmp_path, "fp32"))(pictures[:batch])[0]
     expected = run_numpy(every_kind, pictures[:batch])[0]
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
@@ -36,11 +36,11 @@ def test_shuffles_left_as_transpositions_compute_the_same(every_kind, pictures, 
     out = tmp_path / "out.nb"
     optimise(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", out, "arm", "fp32")
     expected = run_numpy(every_kind, pictures)[0]
-    assert np.abs(interpreter(read_nb(out))(pictures) - expected).max() <= 1e-5 * np.abs(expected).max()
+    assert np.abs(interpreter(read_nb(out))(pictures)[0] - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_fp16_is_off_by_its_rounding(every_kind, pictures, tmp_path):
-    found = interpreter(build(every_kind, tmp_path, "fp16"))(pictures)
+    found = interpreter(build(every_kind, tmp_path, "fp16"))(pictures)[0]
     expected = run_numpy(every_kind, pictures)[0]
     assert 1e-5 < np.abs(found - expected).max() / np.abs(expected).max() < 1e-2
 
@@ -48,7 +48,7 @@ def test_fp16_is_off_by_its_rounding(every_kind, pictures, tmp_path):
 def test_the_int8_file_computes_what_was_measured_bit_for_bit(int8_graph, int8_scales, pictures, tmp_path):
     model = build(int8_graph, tmp_path, "int8", int8_scales)
     assert {op.kernel for op in model.operators if op.precision == "int8"} >= {"int8_out", "fp32_out"}
-    assert np.array_equal(interpreter(model)(pictures), Simulation(int8_graph, int8_scales)(pictures))
+    assert np.array_equal(interpreter(model)(pictures)[0], Simulation(int8_graph, int8_scales)(pictures)[0])
 
 
 def test_enlarging_by_copies_moves_no_conversion_to_int8(enlarging_graph, tmp_path):
@@ -64,7 +64,7 @@ def test_enlarging_by_copies_moves_no_conversion_to_int8(enlarging_graph, tmp_pa
     assert set(copied - plain) == {("reshape2", "def", "any"), ("concat", "def", "any")}
     assert not plain - copied
     x = np.random.default_rng(0).standard_normal((2, 3, 32, 48)).astype(np.float32)
-    assert np.array_equal(*(interpreter(each)(x) for each in models))
+    assert np.array_equal(*(interpreter(each)(x)[0] for each in models))
 
 
 def convolution(weight: np.ndarray, bias: np.ndarray, limits: dict, kernel: str, relu: bool) -> LiteModel:
@@ -107,7 +107,7 @@ def test_int8_convolution_against_whole_numbers(seed, kernel, relu):
     bias = rng.standard_normal(outputs).astype(np.float32)
     limits = {"input": 3.0, "weight": rng.uniform(0.5, 2, outputs), "output": float(rng.uniform(1, 5))}
     x = rng.uniform(-4, 4, (1, inputs, 3, 3)).astype(np.float32)
-    found = interpreter(convolution(weight, bias, limits, kernel, relu))(x)
+    found = interpreter(convolution(weight, bias, limits, kernel, relu))(x)[0]
 
     step = np.float32(3.0) / np.float32(127)
     scaled = x[0].reshape(inputs, -1) * (np.float32(1) / step)

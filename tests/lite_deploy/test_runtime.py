@@ -82,9 +82,10 @@ def test_the_library_finds_the_same_joints(exported, picture, tmp_path):
 
     from tinypose.config import load_config
     from tinypose.data.coco import Person
-    from tinypose.engine.evaluate import as_run, predict
+    from tinypose.engine.evaluate import predict
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
+    from tinypose.network import as_network
     from tinypose.skeleton import load_skeleton
 
     config = load_config(exported.config, ["eval.flip=false"])
@@ -95,7 +96,7 @@ def test_the_library_finds_the_same_joints(exported, picture, tmp_path):
     box, joints = np.array([10, 5, 60, 100], np.float64), np.zeros((17, 3), np.float32)
     size = (picture.shape[1], picture.shape[0])
     person = Person(1, 1, path, size, box, joints, area=6000.0)
-    expected = predict(as_run(net), [person], config, load_skeleton(config.skeleton), progress="")
+    expected = predict(as_network(net), [person], config, load_skeleton(config.skeleton), progress="")
     found = PoseModel(exported.folder, "onnx_fp32")(picture, box[None])
     np.testing.assert_allclose(found[..., :2], expected[..., :2], atol=0.01)
     np.testing.assert_allclose(found[..., 2], expected[..., 2], rtol=1e-3, atol=1e-6)

@@ -138,7 +138,7 @@ def test_interpreted_int8_is_the_simulation_of_the_package(exported):
     found, how = open_or_interpret(artifact, exported.folder, artifact.model("arm_int8"))
     assert how == "interpreted"
     assert not set(record.kept_fp32) & set(scales)
-    expected = Simulation(graph, scales)(images)
+    expected = Simulation(graph, scales)(images)[0]
     exact = run_numpy(graph, images)[0]
     error = np.abs(found(images) - expected).mean()
     assert error <= 0.3 * np.abs(expected - exact).mean()
@@ -147,20 +147,20 @@ def test_interpreted_int8_is_the_simulation_of_the_package(exported):
 def test_compare():
     rng = np.random.default_rng(0)
     expected = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
-    same = compare(expected, expected.copy(), "m", "r")
+    same = compare([expected], [expected.copy()], "m", "r")
     assert (same.difference, same.moved, same.joints) == (0, 0, 6)
     assert same.correlation == pytest.approx(1)
     found = expected.copy()
     place = np.unravel_index(np.abs(expected).argmax(), expected.shape)
     found[place] *= 1.5
-    assert compare(expected, found, "m", "r").difference == pytest.approx(0.5)
+    assert compare([expected], [found], "m", "r").difference == pytest.approx(0.5)
     found = expected.copy()
     found[1, 2] = found[1, 2, ::-1]
-    assert compare(expected, found, "m", "r").moved == 1
+    assert compare([expected], [found], "m", "r").moved == 1
     found[0, 0, 0, 0] = np.nan
-    assert compare(expected, found, "m", "r").difference > 1e6
+    assert compare([expected], [found], "m", "r").difference > 1e6
     with pytest.raises(UserError, match="gives"):
-        compare(expected, expected[:1], "m", "r")
+        compare([expected], [expected[:1]], "m", "r")
 
 
 def test_noise_is_the_same_every_time_and_varied(exported):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tinypose.codecs import heatmap
-from tinypose.config import AugmentConfig, HeatmapConfig, InputConfig
+from tinypose.codecs.heatmap import HeatmapCodec
+from tinypose.config import AugmentConfig, InputConfig
 from tinypose.data.coco import load_people
 from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch
 from tinypose.data.loader import open_loader
@@ -24,12 +25,14 @@ def people(tmp_path_factory) -> TrainingSet:
     draw_set(folder, 8, seed=2, size=(128, 128))
     found = load_people(folder / "annotations.json", folder / "images", COCO).people
     crop = InputConfig(width=64, height=64)
-    return TrainingSet(found, COCO, crop, HeatmapConfig(sigma=1.0), AugmentConfig(), seed=7, batch_size=4)
+    return TrainingSet(found, COCO, crop, HeatmapCodec(sigma=1.0), AugmentConfig(), seed=7, batch_size=4)
 
 
 def assert_equal(one: Batch, other: Batch) -> None:
-    for name in ("numbers", "images", "heatmaps", "weights"):
+    for name in ("numbers", "images"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    for first, second in zip(one.targets, other.targets, strict=True):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_an_epoch_has_everybody_once_but_the_rest_and_each_its_own_order(people):
@@ -69,9 +72,9 @@ def test_without_augmentation_it_is_what_evaluation_sees(people):
     np.testing.assert_array_equal(batch.images, normalise(crop[None], people.crop))
     joints = person.joints[:, :2] @ matrix[:, :2].T + matrix[:, 2]
     maps, weights = heatmap.encode(joints, person.joints[:, 2], (64, 64), (16, 16), 1.0, "unbiased", "stride")
-    np.testing.assert_allclose(batch.heatmaps[0], maps, atol=1e-6)
-    np.testing.assert_array_equal(batch.weights[0], weights)
-    assert set(np.unique(batch.weights)) <= {0, 1}
+    np.testing.assert_allclose(batch.targets[0][0], maps, atol=1e-6)
+    np.testing.assert_array_equal(batch.targets[1][0], weights)
+    assert set(np.unique(batch.targets[1])) <= {0, 1}
 
 
 def test_the_second_crop_shows_the_same(people):

@@ -44,7 +44,7 @@ def test_every_shipped_config_loads_and_says_its_size_in_its_name(path):
 def test_defaults_fill_what_the_file_leaves_out(config):
     loaded = load_config(config)
     assert loaded.input.mean == (0.485, 0.456, 0.406)
-    assert loaded.heatmap.decode == "dark"
+    assert loaded.output.decode == "dark"
     assert loaded.data.train is None
     assert loaded.weights is None
 
@@ -164,8 +164,8 @@ def test_an_override_that_is_not_yaml(config):
         ({"model": {"name": "hrnet", "widht": 4}}, ["unknown key 'model.widht'", "did you mean 'width'?"]),
         ({"data": {"val": {"annotation": "a"}}}, ["unknown key 'data.val.annotation'", "'annotations'?"]),
         (
-            {"heatmap": {"zzz": 1}},
-            ["unknown key 'heatmap.zzz'", "known here: blur, decode, encode, grid, sigma"],
+            {"output": {"zzz": 1}},
+            ["unknown key 'output.zzz'", "known here: blur, decode, encode, grid, name, sigma, stride"],
         ),
         ({"input": {"width": 100, "height": 128}}, ["input.width", "multiple of 32", "found 100"]),
         ({"input": {"width": 96}}, ["input.height", "required"]),
@@ -178,8 +178,11 @@ def test_an_override_that_is_not_yaml(config):
         ),
         ({"model": {"name": "resnet"}}, ["model", "'lite_hrnet', 'hrnet'"]),
         ({"input": {"width": 96, "height": 128, "mean": [0, 0]}}, ["input.mean"]),
-        ({"heatmap": {"sigma": -1}}, ["heatmap.sigma", "greater than 0", "found -1"]),
-        ({"heatmap": {"decode": "dork"}}, ["heatmap.decode", "'dark'", "found 'dork'"]),
+        ({"output": {"sigma": -1}}, ["output.sigma", "greater than 0", "found -1"]),
+        ({"heatmap": {"sigma": 1}}, ["unknown key 'heatmap'; this section is called 'output' now"]),
+        ({"output": {"name": "boxes"}}, ["output", "'heatmap'"]),
+        ({"output": {"name": "picodet", "aligned": False}}, ["output", "picodet is a detector's"]),
+        ({"output": {"decode": "dork"}}, ["output.decode", "'dark'", "found 'dork'"]),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_field(tmp_path, values, messages):
@@ -207,7 +210,7 @@ def test_the_error_names_the_override_that_set_the_key(config):
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
-    path = write(tmp_path / "c.yml", {**SMALL, "evl": 1, "heatmap": {"sigma": 0}})
+    path = write(tmp_path / "c.yml", {**SMALL, "evl": 1, "output": {"sigma": 0}})
     with pytest.raises(UserError) as caught:
         load_config(path)
     assert len(str(caught.value).splitlines()) == 2

@@ -202,7 +202,7 @@ def test_the_preview_command_writes_a_sheet(config_file, tmp_path):
 def test_the_sheet_shows_crops_and_heatmaps_where_the_joints_are(clean):
     config = load_config(CONFIGS / "tinypose_128x96.yml", ["augment.color=0.2"])
     people = load_people(clean / "annotations.json", clean / "images", COCO).people
-    data = TrainingSet(people, COCO, config.input, config.heatmap, config.augment, 0, 4)
+    data = TrainingSet(people, COCO, config.input, config.output, config.augment, 0, 4)
     number = int(batch_numbers(data, 0, 0)[0])
     sheet = preview(data, [number], 0, columns=1, height=128)
     assert sheet.shape == (128, 3 * 96, 3)

@@ -104,11 +104,11 @@ def test_sets_are_merged_and_missing_joints_masked(coco, aic, mpii, crowdpose):
     alone = load_set(coco, COCO).people
     assert len(people) == len(alone) + 9 + 5 + 4 and len(lines) == 4
     config = load_config(CONFIGS / "tinypose_128x96.yml")
-    merged = TrainingSet(people, COCO, config.input, config.heatmap, config.augment, 0, 8)
+    merged = TrainingSet(people, COCO, config.input, config.output, config.augment, 0, 8)
     numbers = np.arange(len(alone), len(people))
     batch = make_batch(merged, 0, numbers)
-    assert not batch.weights[:, :5].any() and not batch.heatmaps[:, :5].any()  # nobody has a face
-    assert batch.weights[:, 5:].mean() > 0.6
+    assert not batch.targets[1][:, :5].any() and not batch.targets[0][:, :5].any()  # nobody has a face
+    assert batch.targets[1][:, 5:].mean() > 0.6
 
 
 def test_a_config_names_its_sets(tmp_path):
@@ -207,13 +207,13 @@ def perfect(config, people, skeleton):
             person = people.people[queue.pop(0)]
             joints = transform(crop_matrix(person.box, size, config.input.padding), person.joints[:, :2])
             small = (size[0] // 4, size[1] // 4)
-            settings = config.heatmap
+            settings = config.output
             maps.append(
                 heatmap.encode(
                     joints, np.ones(len(joints)), size, small, settings.sigma, "unbiased", settings.grid
                 )[0]
             )
-        return np.stack(maps)
+        return [np.stack(maps)]
 
     return run
 

@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 import tinypose.data.coco as coco
 from tinypose.codecs.heatmap import grid_step
 from tinypose.config import CONFIGS, Config, load_config
-from tinypose.engine.evaluate import as_run, evaluate, people_to_evaluate, predict, to_results
+from tinypose.engine.evaluate import evaluate, people_to_evaluate, predict, to_results
 from tinypose.errors import UserError
+from tinypose.network import as_network
 from tinypose.skeleton import Skeleton, load_skeleton
 
 # Two joints that have no left and right, so that a finder of colours is right on mirrored pictures too.
@@ -70,13 +71,13 @@ def find_colours(images, grid="stride"):
     step = grid_step((192, 256), (48, 64), grid)
     rows = np.rint(np.arange(64) * step[1]).astype(int)
     columns = np.rint(np.arange(48) * step[0]).astype(int)
-    return np.ascontiguousarray(images[:, :2, rows[:, None], columns[None, :]])
+    return [np.ascontiguousarray(images[:, :2, rows[:, None], columns[None, :]])]
 
 
 @pytest.mark.parametrize("grid", ["stride", "udp"])
 @pytest.mark.parametrize("flip", [True, False])
 def test_drawn_joints_are_found_where_they_are(marks, grid, flip):
-    config = marks_config(eval={"flip": flip, "batch_size": 3}, heatmap={"grid": grid})
+    config = marks_config(eval={"flip": flip, "batch_size": 3}, output={"grid": grid})
     found = predict(lambda images: find_colours(images, grid), marks.people, config, MARKS)
     wanted = np.stack([person.joints for person in marks.people])
     assert found.shape == (7, 2, 3) and found.dtype == np.float32
@@ -88,7 +89,7 @@ def test_drawn_joints_are_found_where_they_are(marks, grid, flip):
 
 
 def test_the_wrong_grid_is_seen(marks):
-    config = marks_config(heatmap={"grid": "udp"})
+    config = marks_config(output={"grid": "udp"})
     found = predict(find_colours, marks.people, config, MARKS)
     wanted = np.stack([person.joints for person in marks.people])
     assert np.abs(found[..., :2] - wanted[..., :2]).max() > 1
@@ -139,10 +140,10 @@ def test_doubled_boxes_are_suppressed_and_scores_combined(marks, tmp_path):
 
 
 def test_a_network_that_does_not_fit_is_named(marks):
-    with pytest.raises(UserError, match=r"gives \[7, 1, 64, 48\], expected heatmaps \[7, 2"):
-        predict(lambda images: find_colours(images)[:, :1], marks.people, marks_config(), MARKS)
+    with pytest.raises(UserError, match=r"gives \[7, 1, 64, 48\], expected \[7, 2, 64, 48\]"):
+        predict(lambda images: [find_colours(images)[0][:, :1]], marks.people, marks_config(), MARKS)
     with pytest.raises(UserError, match="not finite"):
-        predict(lambda images: find_colours(images) * np.nan, marks.people, marks_config(), MARKS)
+        predict(lambda images: [find_colours(images)[0] * np.nan], marks.people, marks_config(), MARKS)
 
 
 def test_a_picture_that_breaks_on_the_way_is_named(marks, tmp_path):
@@ -180,7 +181,7 @@ def test_published_weights_on_real_people(shared, size, expected):
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config.model, len(skeleton.joints))
     load_weights(net, config.weights)
-    metrics, _ = evaluate(as_run(net), people_to_evaluate(config, skeleton), config, skeleton)
+    metrics, _ = evaluate(as_network(net), people_to_evaluate(config, skeleton), config, skeleton)
     for name, value in expected.items():
         assert metrics[name] == pytest.approx(value, abs=0.2), metrics
 
@@ -224,7 +225,7 @@ def test_the_command_prints_a_table_and_writes_predictions(shared, tmp_path):
         (("-o", "weights=none.pdparams", "-o", "data.val=null"), "data.val: not set"),
         (("-o", "weights=w", "-o", "data.val.annotations=none.json"), "none.json: no such annotation file"),
         (("-o", "weights=w", "--save-predictions", "."), "cannot write there"),
-        (("-o", "heatmap.blur=4"), "expected an odd number"),
+        (("-o", "output.blur=4"), "expected an odd number"),
     ],
 )
 def test_the_users_mistakes(arguments, match):

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from tinypose.config import CONFIGS, load_config
-from tinypose.engine.evaluate import as_run, evaluate, people_to_evaluate
+from tinypose.engine.evaluate import evaluate, people_to_evaluate
 from tinypose.engine.train import train
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
+from tinypose.network import as_network
 from tinypose.skeleton import load_skeleton
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,7 @@ def twenty_people(shared, folder):
     ("config", "options"),
     [
         ("tinypose_128x96", []),
-        ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "heatmap.sigma=1"]),
+        ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "output.sigma=1"]),
         ("hrnet_w18_128x96", []),
     ],
 )
@@ -72,7 +73,7 @@ def test_fine_tuning_keeps_what_published_weights_know(shared, tmp_path):
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config.model, len(skeleton.joints))
     load_weights(net, config.weights)
-    before = evaluate(as_run(net), people_to_evaluate(config, skeleton), config, skeleton, "")[0]["AP"]
+    before = evaluate(as_network(net), people_to_evaluate(config, skeleton), config, skeleton, "")[0]["AP"]
     after = train(config, tmp_path / "run", quiet=True)["AP"]
     print(f"AP {before:.2f} before fine-tuning, {after:.2f} after")
     assert after > before - 0.5

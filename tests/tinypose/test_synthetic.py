@@ -288,9 +288,10 @@ def test_pycocotools_loads_it_and_the_truth_scores_one(drawn, capsys):
 def test_a_network_trained_on_real_people_finds_the_drawn_ones(tmp_path, shared):
     """Joints that lay elsewhere than COCO's annotators put them, or sides swapped, would score near 0."""
     from tinypose.config import load_config
-    from tinypose.engine.evaluate import as_run, evaluate, people_to_evaluate
+    from tinypose.engine.evaluate import evaluate, people_to_evaluate
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
+    from tinypose.network import as_network
 
     draw_set(tmp_path / "set", 16, seed=1001)
     where = [
@@ -301,7 +302,7 @@ def test_a_network_trained_on_real_people_finds_the_drawn_ones(tmp_path, shared)
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config.model, len(skeleton.joints))
     load_weights(net, shared / "weights" / "tinypose_128x96.pdparams")
-    metrics, _ = evaluate(as_run(net), people_to_evaluate(config, skeleton), config, skeleton)
+    metrics, _ = evaluate(as_network(net), people_to_evaluate(config, skeleton), config, skeleton)
     assert metrics["AP"] > 20
 
 

@@ -7,23 +7,19 @@ one call at a time.
 
 import importlib.metadata
 import platform
-from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
-from tinypose.artifact.record import Artifact, DetectorArtifact, ModelRecord
+from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.errors import UserError
-
-Run = Callable[[np.ndarray], list[np.ndarray]]
+from tinypose.network import Network
 
 ENGINES = ("paddle-lite", "onnxruntime", "paddle-inference")
 
 
-def open_engine(
-    artifact: Artifact | DetectorArtifact, folder: str | Path, name: str, threads: int = 1
-) -> Run:
+def open_engine(artifact: Artifact, folder: str | Path, name: str, threads: int = 1) -> Network:
     """Open a model of a folder whose description was read.
 
     Args:
@@ -53,7 +49,7 @@ def default_engine() -> str:
     return "paddle-lite" if machine() == "arm" else "onnxruntime"
 
 
-def choose_model(artifact: Artifact | DetectorArtifact, engine: str | None = None) -> str:
+def choose_model(artifact: Artifact, engine: str | None = None) -> str:
     """Return the name of the FP32 model for an engine on this machine.
 
     Args:
@@ -79,7 +75,7 @@ def machine() -> str:
     return "arm" if name.startswith(("arm", "aarch64")) else "x86"
 
 
-def _open_lite(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Run:
+def _open_lite(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Network:
     if record.target != machine():
         raise UserError(f"{paths[0]} is built for {record.target}, and this is {platform.machine()}")
     if int(np.__version__.split(".")[0]) >= 2:
@@ -116,7 +112,7 @@ def _open_lite(paths: list[Path], record: ModelRecord, tools: dict[str, str], th
     return run
 
 
-def _open_onnx(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Run:
+def _open_onnx(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Network:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -130,7 +126,7 @@ def _open_onnx(paths: list[Path], record: ModelRecord, tools: dict[str, str], th
     return lambda images: session.run(None, {image: images})
 
 
-def _open_paddle(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Run:
+def _open_paddle(paths: list[Path], record: ModelRecord, tools: dict[str, str], threads: int) -> Network:
     from paddle import inference
 
     config = inference.Config(str(paths[0]), str(paths[1]))

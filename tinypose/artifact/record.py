@@ -1,24 +1,33 @@
 """The artifact folder: the models and `pose.json`, which says all that a runtime must know.
 
 Python, the C++ runner and the Android app read this one file, so that what happens before and after the
-network is the same in training and on a phone. A detector's folder holds `detector.json` instead.
+network is the same in training and on a phone. A detector's folder is described in the same way: what the
+outputs mean (`output`, a codec) tells one kind of network from the other.
 """
 
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tinypose.codecs import Codec, Gives
 from tinypose.config import InputConfig, validate
-from tinypose.detection.config import DetectorSpec
+from tinypose.detection.config import DetectorInputConfig
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
 from tinypose.skeleton import Skeleton
 
 FILE = "pose.json"
-VERSION = 1
+VERSION = 2
+
+# What a folder is for, by what its network gives, and the command that makes one.
+KINDS = {
+    "joints": ("a pose network's", "lite-deploy export"),
+    "people": ("a pose network's", "lite-deploy export"),
+    "boxes": ("a detector's", "lite-deploy export-detector"),
+}
 
 
 class Record(BaseModel):
@@ -28,7 +37,7 @@ class Record(BaseModel):
 
 
 class InputRecord(Record):
-    """What the network reads: one person's crop, float32 [N, 3, height, width]."""
+    """What the network reads, float32 [N, 3, height, width], and how a picture becomes that."""
 
     name: str = "image"
     width: int = Field(gt=0)
@@ -41,28 +50,32 @@ class InputRecord(Record):
         "caller",
         description="caller: the network reads (pixel / 255 - mean) / std; model: it reads pixels, 0 to 255",
     )
-    padding: float = Field(ge=1, description="how much larger than the person's box the crop is")
+    fit: Literal["person", "squeeze"] = Field(
+        description="person: a person's box, grown to the ratio and by `padding`; squeeze: the whole picture"
+    )
+    padding: float | None = Field(None, ge=1, description="person: how much larger than the box the crop is")
 
-    def config(self) -> InputConfig:
+    @model_validator(mode="after")
+    def _padded(self) -> "InputRecord":
+        if (self.fit == "person") != (self.padding is not None):
+            raise ValueError("padding: expected a number with fit 'person', and none otherwise")
+        return self
+
+    def config(self) -> InputConfig | DetectorInputConfig:
         """Return it as the section of a config that the library's preprocessing takes."""
-        return InputConfig(
-            width=self.width, height=self.height, mean=self.mean, std=self.std, padding=self.padding
+        values = {"width": self.width, "height": self.height, "mean": self.mean, "std": self.std}
+        return (
+            DetectorInputConfig(**values)
+            if self.padding is None
+            else InputConfig(**values, padding=self.padding)
         )
 
 
-class OutputRecord(Record):
-    """What the network gives, float32 [N, joints, height, width], and how joints are read from it."""
+class TensorRecord(Record):
+    """One output of the network, float32: its name, and its shape for one image, without the batch."""
 
-    name: str = "heatmaps"
-    joints: int = Field(gt=0)
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    decode: Literal["dark", "shift", "max"]
-    blur: int = Field(ge=3, description="DARK's Gaussian kernel, in heatmap pixels, odd")
-    grid: Literal["stride", "udp"] = Field(
-        description="heatmap pixel to crop pixel: stride: times width / heatmap width; udp: times "
-        "(width - 1) / (heatmap width - 1)"
-    )
+    name: str
+    shape: tuple[int, ...]
 
 
 class FileRecord(Record):
@@ -128,11 +141,32 @@ class AccuracyRecord(Record):
     metrics: dict[str, float | None] = Field(description="percent")
 
 
-class _WithModels(Record):
-    """What the descriptions of pose networks and of detectors have in common."""
+class Artifact(Record):
+    """The content of `pose.json`."""
 
-    file: ClassVar[str]
-    models: tuple[ModelRecord, ...] = ()
+    format: Literal["edge-pose artifact"] = "edge-pose artifact"
+    version: Literal[2] = VERSION
+    input: InputRecord
+    output: Codec = Field(description="what the outputs mean: the config's section")
+    tensors: tuple[TensorRecord, ...] = Field(min_length=1, description="the outputs, in order")
+    skeleton: Skeleton | None = Field(None, description="none: the network finds no joints")
+    models: tuple[ModelRecord, ...] = Field(min_length=1)
+    tools: dict[str, str] = Field(description="versions; runtime and optimiser must be of one version")
+    origin: OriginRecord
+    cost: tuple[CostRecord, ...] = ()
+    parity: tuple[ParityRecord, ...] = ()
+    accuracy: tuple[AccuracyRecord, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Artifact":
+        if (self.output.gives == "boxes") != (self.skeleton is None):
+            raise ValueError("skeleton: expected one for a network that finds joints, and none otherwise")
+        return self
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the network's input in pixels."""
+        return self.input.width, self.input.height
 
     def model(self, name: str) -> ModelRecord:
         """Return a model by name.
@@ -146,73 +180,36 @@ class _WithModels(Record):
         raise UserError(f"no model '{name}' in this folder; it has: {', '.join(m.name for m in self.models)}")
 
 
-class Artifact(_WithModels):
-    """The content of `pose.json`."""
-
-    file: ClassVar[str] = FILE
-    format: Literal["edge-pose artifact"] = "edge-pose artifact"
-    version: Literal[1] = VERSION
-    input: InputRecord
-    output: OutputRecord
-    skeleton: Skeleton
-    models: tuple[ModelRecord, ...] = Field(min_length=1)
-    tools: dict[str, str] = Field(description="versions; runtime and optimiser must be of one version")
-    origin: OriginRecord
-    cost: tuple[CostRecord, ...] = ()
-    parity: tuple[ParityRecord, ...] = ()
-    accuracy: tuple[AccuracyRecord, ...] = ()
-
-
-class DetectorArtifact(_WithModels):
-    """The content of `detector.json`."""
-
-    file: ClassVar[str] = "detector.json"
-    format: Literal["edge-pose detector"] = "edge-pose detector"
-    version: Literal[1] = VERSION
-    detector: DetectorSpec
-    models: tuple[ModelRecord, ...] = Field(min_length=1)
-    tools: dict[str, str]
-    origin: OriginRecord
-
-
-AnyArtifact = TypeVar("AnyArtifact", Artifact, DetectorArtifact)
-
-
 def record_file(path: str | Path) -> FileRecord:
     """Describe a file of the folder: its name, size and checksum."""
     path = Path(path)
     return FileRecord(file=path.name, bytes=path.stat().st_size, sha256=sha256(path))
 
 
-def write_artifact(folder: str | Path, artifact: Artifact | DetectorArtifact) -> None:
-    """Write the description, `pose.json` or `detector.json`, with a checksum over its own content."""
+def write_artifact(folder: str | Path, artifact: Artifact) -> None:
+    """Write `pose.json`, with a checksum over its own content."""
     content = artifact.model_dump(mode="json")
-    write_json(Path(folder) / artifact.file, {**content, "sha256": _digest(content)})
+    write_json(Path(folder) / FILE, {**content, "sha256": _digest(content)})
 
 
-def read_artifact(folder: str | Path, check_files: bool = True) -> Artifact:
-    """Read the artifact folder of a pose network and check every file in it.
+def read_artifact(folder: str | Path, check_files: bool = True, gives: Gives | None = None) -> Artifact:
+    """Read an artifact folder and check every file in it.
 
     Args:
         folder: the folder, or its `pose.json`.
         check_files: compute the checksums of the models too.
+        gives: what the network must give; None: anything.
 
     Raises:
-        UserError: no artifact, one of another version, or a file that is missing, damaged or edited.
+        UserError: no artifact, one of another version or kind, or a file that is missing, damaged or edited.
     """
-    return _read(folder, Artifact, "lite-deploy export", check_files)
-
-
-def read_detector(folder: str | Path, check_files: bool = True) -> DetectorArtifact:
-    """Read the artifact folder of a detector; see `read_artifact`."""
-    return _read(folder, DetectorArtifact, "lite-deploy export-detector", check_files)
-
-
-def _read(folder: str | Path, schema: type[AnyArtifact], maker: str, check_files: bool) -> AnyArtifact:
     folder = Path(folder)
-    path = folder if folder.name == schema.file else folder / schema.file
+    path = folder if folder.name == FILE else folder / FILE
+    _, maker = KINDS[gives or "joints"]
+    if not path.is_file() and (path.parent / "detector.json").is_file():
+        raise UserError(f"{path.parent / 'detector.json'}: a folder of an older version; export it again")
     content = read_json(path, f"artifact's description; expected a folder that `{maker}` made")
-    if not isinstance(content, dict) or content.get("format") != schema.model_fields["format"].default:
+    if not isinstance(content, dict) or content.get("format") != Artifact.model_fields["format"].default:
         raise UserError(f"{path}: not an artifact's description; expected what `{maker}` writes")
     if content.get("version") != VERSION:
         raise UserError(
@@ -220,7 +217,10 @@ def _read(folder: str | Path, schema: type[AnyArtifact], maker: str, check_files
         )
     if content.pop("sha256", None) != _digest(content):
         raise UserError(f"{path}: damaged or edited: its content does not match its checksum; export again")
-    artifact = validate(schema, content, {}, str(path))
+    artifact = validate(Artifact, content, {}, str(path))
+    if gives is not None and artifact.output.gives != gives:
+        found, expected = KINDS[artifact.output.gives][0], KINDS[gives][0]
+        raise UserError(f"{path}: {found} folder; expected {expected}, as `{maker}` makes it")
     if check_files:
         problems = [p for m in artifact.models for f in m.files if (p := _problem(path.parent / f.file, f))]
         if problems:

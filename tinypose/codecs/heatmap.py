@@ -11,15 +11,63 @@ belong together is the `grid`; the first pixels' centres coincide in both:
 """
 
 from functools import cache
-from typing import Literal
+from typing import ClassVar, Literal
 
-import cv2
 import numpy as np
+from pydantic import Field, field_validator
+
+from tinypose.section import Section
 
 Grid = Literal["stride", "udp"]
 Encoding = Literal["unbiased", "rounded"]
 Decoding = Literal["dark", "shift", "max"]
 Size = tuple[int, int]
+
+
+class HeatmapCodec(Section):
+    """One map a joint; how joints become heatmaps and heatmaps become joints."""
+
+    gives: ClassVar[Literal["joints"]] = "joints"
+
+    name: Literal["heatmap"] = "heatmap"
+    stride: int = Field(4, ge=1, description="input pixels a heatmap pixel")
+    sigma: float = Field(2.0, gt=0, description="of the Gaussian, in heatmap pixels")
+    encode: Encoding = Field("unbiased", description="where the Gaussian is centred")
+    grid: Grid = Field("stride", description="how heatmap pixels lie on the crop")
+    decode: Decoding = "dark"
+    blur: int = Field(3, ge=3, description="DARK's Gaussian kernel, in heatmap pixels, odd")
+
+    @field_validator("blur")
+    @classmethod
+    def _odd(cls, blur: int) -> int:
+        if blur % 2 == 0:
+            raise ValueError("expected an odd number")
+        return blur
+
+    def heatmap_size(self, size: Size) -> Size:
+        """Return the width and height of the heatmaps of a crop of this width and height."""
+        return size[0] // self.stride, size[1] // self.stride
+
+    def shapes(self, joints: int, size: Size) -> list[tuple[int, ...]]:
+        """Return [(J, h, w)]; see `tinypose.codecs.PoseCodec`."""
+        width, height = self.heatmap_size(size)
+        return [(joints, height, width)]
+
+    def targets(self, joints: np.ndarray, size: Size) -> tuple[np.ndarray, np.ndarray]:
+        """Return heatmaps float32 [J, h, w] and weights float32 [J]; see `tinypose.codecs.JointCodec`."""
+        small = self.heatmap_size(size)
+        return encode(joints[:, :2], joints[:, 2], size, small, self.sigma, self.encode, self.grid)
+
+    def keypoints(self, outputs: list[np.ndarray], size: Size) -> np.ndarray:
+        """Return float64 [N, J, 3]: x and y in input pixels, and the score, which is the largest value."""
+        height, width = outputs[0].shape[2:]
+        return to_crop(decode(outputs[0], self.decode, self.blur), size, (width, height), self.grid)
+
+    def with_mirrored(
+        self, outputs: list[np.ndarray], mirrored: list[np.ndarray], flip_order: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return the mean of both; see `tinypose.codecs.PoseCodec`."""
+        return [(outputs[0] + flip_back(mirrored[0], flip_order, self.grid)) / 2]
 
 
 def grid_step(input_size: Size, heatmap_size: Size, grid: Grid = "stride") -> np.ndarray:
@@ -165,6 +213,8 @@ def _dark_offset(maps: np.ndarray, x: np.ndarray, y: np.ndarray, blur: int) -> n
 @cache
 def _smoothing(blur: int) -> np.ndarray:
     """Return float64 [5, blur + 4]: the Gaussian kernel at five places, one after another."""
+    import cv2  # not above: configs are read without it
+
     kernel = cv2.getGaussianKernel(blur, 0)[:, 0]
     return np.stack([np.roll(np.pad(kernel, (0, 4)), shift) for shift in range(5)])
 

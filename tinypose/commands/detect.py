@@ -35,10 +35,11 @@ def detect(
 
     from tinypose.detection.detector import Detector
     from tinypose.detection.measure import box_ap, detect_all
-    from tinypose.detection.weights import as_detector_run, load_detector, person_only
+    from tinypose.detection.weights import load_detector, person_only
+    from tinypose.network import as_network
 
-    net, spec = person_only(load_detector(loaded), loaded)
-    detector = Detector(as_detector_run(net), spec)
+    net, kept = person_only(load_detector(loaded), loaded)
+    detector = Detector(as_network(net), kept.input, kept.codec)
     data = loaded.data.val
     found = detect_all(detector, data.annotations, data.images, lambda items: track(items, "detecting"))
     metrics = box_ap(data.annotations, found)

@@ -32,11 +32,12 @@ def evaluate(
     if save_predictions is not None:
         _check_writable(save_predictions)
 
-    from tinypose.engine.evaluate import as_run, people_to_evaluate
+    from tinypose.engine.evaluate import people_to_evaluate
     from tinypose.engine.measure import measure
     from tinypose.metrics.oks import METRICS, formatted
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
+    from tinypose.network import as_network
     from tinypose.skeleton import load_skeleton
 
     skeleton = load_skeleton(loaded.skeleton)
@@ -44,7 +45,7 @@ def evaluate(
     out.print(people.summary, markup=False)
     net = build_model(loaded.model, len(skeleton.joints))
     load_weights(net, loaded.weights)
-    metrics, predictions = measure(as_run(net), people, loaded, skeleton)
+    metrics, predictions = measure(as_network(net), people, loaded, skeleton)
     boxes = "annotated boxes" if loaded.eval.boxes is None else f"boxes of {loaded.eval.boxes}"
     flip = "flip test" if loaded.eval.flip else "no flip test"
     title = escape(f"{loaded.weights}: {boxes}, {flip}")

@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinypose.codecs import heatmap
-from tinypose.config import AugmentConfig, HeatmapConfig, InputConfig
+from tinypose.codecs import JointCodec
+from tinypose.config import AugmentConfig, InputConfig
 from tinypose.data.augment import Variation, draw, move_joints, render
 from tinypose.data.coco import Person
 from tinypose.errors import UserError
 from tinypose.preprocess import normalise
 from tinypose.skeleton import Skeleton
-
-STRIDE = 4  # input pixels a heatmap pixel, in every network of this project
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class Batch:
         epoch: from 0.
         step: from 0, of the epoch.
         images: float32 [N, 3, H, W], normalised.
-        heatmaps: float32 [N, J, H / 4, W / 4].
-        weights: float32 [N, J], 1 where a joint counts.
+        targets: what the codec says of each person (`JointCodec.targets`), stacked; the last float32 [N, J],
+            1 where a joint counts.
         wide: float32 [N, 3, H', W'], the same crops at `TrainingSet.second`'s size, or None.
     """
 
@@ -41,8 +39,7 @@ class Batch:
     epoch: int
     step: int
     images: np.ndarray
-    heatmaps: np.ndarray
-    weights: np.ndarray
+    targets: tuple[np.ndarray, ...]
     wide: np.ndarray | None = None
 
 
@@ -54,7 +51,7 @@ class TrainingSet:
         people: joints in the order of `skeleton`.
         skeleton: mirror order and upper body.
         crop: size, padding and normalisation.
-        heatmap: how joints become heatmaps.
+        codec: how joints become what the network should give.
         augment: how crops vary; None: not at all.
         seed: of every draw.
         batch_size: people a batch, of all processes together.
@@ -65,7 +62,7 @@ class TrainingSet:
     people: Sequence[Person]
     skeleton: Skeleton
     crop: InputConfig
-    heatmap: HeatmapConfig
+    codec: JointCodec
     augment: AugmentConfig | None
     seed: int
     batch_size: int
@@ -114,27 +111,23 @@ def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray, step: int =
     Raises:
         UserError: a picture that cannot be read; the person's annotation is named.
     """
-    size = (people.crop.width, people.crop.height)
-    crops, seconds, maps, weights = [], [], [], []
+    size = people.crop.size
+    crops, seconds, targets = [], [], []
     for number in numbers:
         person = people.people[number]
         image = read_person(person)
         variation = vary(people, epoch, int(number))
         crops.append(render(image, variation, size, people.crop.padding))
         if people.second is not None:
-            wide = (people.second.width, people.second.height)
-            seconds.append(render(image, variation, wide, people.second.padding))
+            seconds.append(render(image, variation, people.second.size, people.second.padding))
         joints = move_joints(person.joints, variation, size, people.crop.padding, people.skeleton)
-        encoded = encode_joints(joints, people.crop, people.heatmap)
-        maps.append(encoded[0])
-        weights.append(encoded[1])
+        targets.append(people.codec.targets(joints, size))
     return Batch(
         numbers=np.asarray(numbers, np.int64),
         epoch=epoch,
         step=step,
         images=normalise(np.stack(crops), people.crop),
-        heatmaps=np.stack(maps),
-        weights=np.stack(weights),
+        targets=tuple(np.stack(each) for each in zip(*targets, strict=True)),
         wide=normalise(np.stack(seconds), people.second) if people.second is not None else None,
     )
 
@@ -151,15 +144,6 @@ def vary(people: TrainingSet, epoch: int, number: int) -> Variation:
 def variant(people: TrainingSet, epoch: int) -> int:
     """Return which variation of its people an epoch sees."""
     return epoch if people.variants is None else epoch % people.variants
-
-
-def encode_joints(
-    joints: np.ndarray, crop: InputConfig, config: HeatmapConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw joints [J, 3] (crop pixels, v) as heatmaps [J, H / 4, W / 4], with weights [J]."""
-    size = (crop.width, crop.height)
-    small = (crop.width // STRIDE, crop.height // STRIDE)
-    return heatmap.encode(joints[:, :2], joints[:, 2], size, small, config.sigma, config.encode, config.grid)
 
 
 def read_person(person: Person) -> np.ndarray:

@@ -32,7 +32,7 @@ def load_training_set(
     """Load what a config trains on, ready to make batches of.
 
     Args:
-        config: sections `data`, `input`, `heatmap`, `augment` and `train`.
+        config: sections `data`, `input`, `output`, `augment` and `train`.
         skeleton: of the network.
         second: see `TrainingSet`.
         variants: see `TrainingSet`.
@@ -46,7 +46,7 @@ def load_training_set(
         people,
         skeleton,
         config.input,
-        config.heatmap,
+        config.output,
         config.augment,
         config.train.seed,
         batch_size,

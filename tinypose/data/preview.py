@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from tinypose.codecs.heatmap import HeatmapCodec, grid_step
 from tinypose.data.augment import Variation, move_joints, render
-from tinypose.data.examples import TrainingSet, encode_joints, read_person, vary
+from tinypose.data.examples import TrainingSet, read_person, vary
 from tinypose.drawing import contact_sheet, draw_people
 
 HIDDEN, SEEN = 0.1, 1.0  # scores that make `draw_people` draw circles and discs
@@ -16,7 +17,8 @@ def preview(
     """Draw people as a training epoch sees them.
 
     Each person is three pictures side by side: the plain crop, the varied crop with the joints (hidden
-    ones as circles, those that do not count left out), and the varied crop under its heatmaps.
+    ones as circles, those that do not count left out), and, where the network gives heatmaps, the varied crop
+    under them.
 
     Args:
         people: the set.
@@ -33,7 +35,7 @@ def preview(
 
 def _row(people: TrainingSet, number: int, epoch: int, height: int) -> np.ndarray:
     person, crop = people.people[number], people.crop
-    size = (crop.width, crop.height)
+    size = crop.size
     shown = (round(crop.width * height / crop.height), height)
     image = read_person(person)
     variation = vary(people, epoch, number)
@@ -42,11 +44,11 @@ def _row(people: TrainingSet, number: int, epoch: int, height: int) -> np.ndarra
         for each in (Variation(np.asarray(person.box, np.float64)), variation)
     )
     joints = move_joints(person.joints, variation, size, crop.padding, people.skeleton)
-    maps, weights = encode_joints(joints, crop, people.heatmap)
-    return np.concatenate(
-        [plain, _with_joints(varied, joints, weights, size, people), _with_heat(varied, maps, crop, people)],
-        axis=1,
-    )
+    targets = people.codec.targets(joints, size)
+    pictures = [plain, _with_joints(varied, joints, targets[-1], size, people)]
+    if isinstance(people.codec, HeatmapCodec):
+        pictures.append(_with_heat(varied, targets[0], size, people.codec))
+    return np.concatenate(pictures, axis=1)
 
 
 def _with_joints(
@@ -58,14 +60,13 @@ def _with_joints(
     return draw_people(varied, np.column_stack([places, scores])[None], people.skeleton)
 
 
-def _with_heat(varied: np.ndarray, maps: np.ndarray, crop, people: TrainingSet) -> np.ndarray:
+def _with_heat(
+    varied: np.ndarray, maps: np.ndarray, size: tuple[int, int], codec: HeatmapCodec
+) -> np.ndarray:
     """Lay the largest value of all heatmaps over the crop, each heatmap pixel where it belongs."""
-    from tinypose.codecs.heatmap import grid_step
-
     height, width = varied.shape[:2]
-    small = maps.shape[:0:-1]
-    step = grid_step((crop.width, crop.height), small, people.heatmap.grid)
-    scale = np.array([width / crop.width, height / crop.height])
+    step = grid_step(size, codec.heatmap_size(size), codec.grid)
+    scale = np.array([width / size[0], height / size[1]])
     matrix = np.array(
         [[step[0] * scale[0], 0, scale[0] / 2 - 0.5], [0, step[1] * scale[1], scale[1] / 2 - 0.5]]
     )

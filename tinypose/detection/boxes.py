@@ -1,56 +1,11 @@
-"""Boxes in plain numpy: from PicoDet's raw maps to people, overlap, suppression.
+"""Boxes in plain numpy: overlap, suppression, the part in a picture.
 
 Boxes are left, top, width, height in pixels.
 """
 
-import cv2
 import numpy as np
-from numpy.typing import ArrayLike
 
-STRIDES = (8, 16, 32, 64)
-BINS = 8
 CANDIDATES = 1000  # boxes that suppression looks at: the best ones
-
-
-def decode_boxes(
-    levels: list[np.ndarray],
-    person: int,
-    aligned: bool,
-    score: float,
-    distances: ArrayLike = range(BINS),
-) -> tuple[np.ndarray, np.ndarray]:
-    """Turn PicoDet's raw maps for one picture into the boxes of one class.
-
-    A box is an anchor (the middle of its cell) and the distances to its four sides, each the mean of
-    a distribution over 8 bins (generalized focal loss: Li et al. 2020).
-
-    Args:
-        levels: for strides 8, 16, 32 and 64 one float32 [1, classes + 32 (+ 1), h, w]: class logits,
-            logits of the four distributions, and the alignment logit in the `lcnet` form.
-        person: the class to decode, counted from 0.
-        aligned: whether the alignment logit is there; the score is then the geometric mean of both.
-        score: boxes that score no more are left out.
-        distances: what each bin stands for, in strides.
-
-    Returns:
-        boxes float32 [K, 4] in input pixels, and scores float32 [K], in no order.
-    """
-    boxes, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
-    bins = np.asarray(distances, np.float32)
-    for maps, stride in zip(levels, STRIDES, strict=True):
-        maps = maps[0]
-        first_bin = len(maps) - 4 * BINS - aligned
-        level_scores = _sigmoid(maps[person])
-        if aligned:
-            level_scores = np.sqrt(level_scores * _sigmoid(maps[-1]) + np.float32(1e-9))
-        rows, columns = np.nonzero(level_scores > score)
-        logits = maps[first_bin : first_bin + 4 * BINS, rows, columns].reshape(4, BINS, -1)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        left, top, right, bottom = np.einsum("sbk,b->sk", weights / weights.sum(axis=1, keepdims=True), bins)
-        x, y = columns.astype(np.float32) + 0.5, rows.astype(np.float32) + 0.5
-        boxes.append(np.stack([x - left, y - top, left + right, top + bottom], axis=1) * np.float32(stride))
-        scores.append(level_scores[rows, columns])
-    return np.concatenate(boxes), np.concatenate(scores)
 
 
 def suppress(boxes: np.ndarray, scores: np.ndarray, overlap: float, most: int) -> np.ndarray:
@@ -65,6 +20,8 @@ def suppress(boxes: np.ndarray, scores: np.ndarray, overlap: float, most: int) -
     Returns:
         int64, the places of those that stay, best first.
     """
+    import cv2  # not above: configs are read without it
+
     kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), 0.0, overlap, top_k=CANDIDATES)
     return np.asarray(kept, np.int64)[:most]
 
@@ -85,7 +42,3 @@ def clip_boxes(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
     low = np.clip(boxes[:, :2], 0, limit)
     high = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
     return np.concatenate([low, high - low], axis=1)
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))

@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from tinypose.config import DataConfig, Section, load_config
+from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
+from tinypose.config import DataConfig, load_config
+from tinypose.section import Section
 
 
 class PicoDetConfig(Section):
@@ -25,30 +27,19 @@ class DetectorInputConfig(Section):
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
 
-class BoxConfig(Section):
-    """Which boxes count as people."""
-
-    person: int = Field(0, ge=0, description="the class that is a person, counted from 0")
-    score: float = Field(
-        0.02, ge=0, le=1, description="boxes that score no more are dropped; 0.02 to measure"
-    )
-    nms: float = Field(0.6, gt=0, le=1, description="IoU above which the weaker of two boxes is dropped")
-    most: int = Field(100, ge=1, description="people in a picture, at most")
-
-
-class DetectorSpec(Section):
-    """All that running a detector takes, beside its weights."""
+class DetectorConfig(Section):
+    """A detector, where its weights are, and what it is measured on."""
 
     model: PicoDetConfig
     input: DetectorInputConfig
-    boxes: BoxConfig = BoxConfig()
-
-
-class DetectorConfig(DetectorSpec):
-    """A detector, where its weights are, and what it is measured on."""
-
+    output: BoxConfig = BoxConfig()
     weights: str | None = Field(None, description="a .pdparams file")
     data: DataConfig = DataConfig()
+
+    @property
+    def codec(self) -> PicoDetCodec:
+        """Return what the network's outputs mean."""
+        return PicoDetCodec(**self.output.model_dump(), aligned=self.model.form == "lcnet")
 
 
 def load_detector_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> DetectorConfig:

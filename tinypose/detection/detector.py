@@ -1,6 +1,5 @@
 """Find people in a picture: `preprocess`, the network, `postprocess`."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +7,11 @@ import cv2
 import numpy as np
 
 from tinypose.artifact.engines import choose_model, open_engine
-from tinypose.artifact.record import read_detector
-from tinypose.detection.boxes import clip_boxes, decode_boxes, suppress
-from tinypose.detection.config import DetectorInputConfig, DetectorSpec
+from tinypose.artifact.record import read_artifact
+from tinypose.codecs import BoxCodec
+from tinypose.detection.config import DetectorInputConfig
+from tinypose.network import Network
 from tinypose.preprocess import normalise
-
-# float32 [1, 3, H, W] to the four raw maps of PicoDet: a paddle layer or any engine.
-RunDetector = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,14 @@ class Detector:
     """A detector of people: call it with a picture, uint8 RGB [H, W, 3].
 
     Attributes:
-        run: the network.
-        spec: what it sees, and which boxes count.
+        network: gives raw maps for float32 [1, 3, H, W].
+        input: what it sees.
+        codec: what its outputs mean, and which boxes count.
     """
 
-    run: RunDetector
-    spec: DetectorSpec
+    network: Network
+    input: DetectorInputConfig
+    codec: BoxCodec
 
     @classmethod
     def from_artifact(
@@ -65,35 +64,25 @@ class Detector:
         Raises:
             UserError: the folder is damaged, or has no model for this engine and machine.
         """
-        artifact = read_detector(folder)
-        run = open_engine(artifact, folder, choose_model(artifact, engine), threads)
-        spec = artifact.detector
+        artifact = read_artifact(folder, gives="boxes")
+        network = open_engine(artifact, folder, choose_model(artifact, engine), threads)
+        codec = artifact.output
         if score is not None:
-            spec = spec.model_copy(update={"boxes": spec.boxes.model_copy(update={"score": score})})
-        return cls(run, spec)
+            codec = codec.model_copy(update={"score": score})
+        return cls(network, artifact.input.config(), codec)
 
     def __call__(self, image: np.ndarray) -> Boxes:
         """Return the people of a picture, uint8 RGB [H, W, 3]."""
         height, width = image.shape[:2]
-        return self.postprocess(self.run(self.preprocess(image)), width, height)
+        return self.postprocess(self.network(self.preprocess(image)), width, height)
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """Return the network's input, float32 [1, 3, H, W], of a picture uint8 RGB [H, W, 3]."""
-        return squeeze(image, self.spec.input)
+        return squeeze(image, self.input)
 
-    def postprocess(self, outputs: Sequence[np.ndarray], width: int, height: int) -> Boxes:
+    def postprocess(self, outputs: list[np.ndarray], width: int, height: int) -> Boxes:
         """Return the people in a picture of `width` x `height` pixels, given the network's outputs."""
-        spec = self.spec
-        boxes, scores = decode_boxes(
-            list(outputs), spec.boxes.person, spec.model.form == "lcnet", spec.boxes.score
-        )
-        scale = np.array([width / spec.input.width, height / spec.input.height] * 2, np.float32)
-        boxes = boxes * scale
-        kept = suppress(boxes, scores, spec.boxes.nms, spec.boxes.most)
-        # Cut to the picture after suppression: so were the published numbers made.
-        boxes, scores = clip_boxes(boxes[kept], width, height), scores[kept]
-        inside = boxes[:, 2:].min(axis=1, initial=np.inf) > 0
-        return Boxes(boxes[inside], scores[inside])
+        return Boxes(*self.codec.boxes(outputs, (self.input.width, self.input.height), (width, height)))
 
 
 def squeeze(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:

@@ -1,39 +1,24 @@
-"""Find people's joints with any network, and measure them as COCO does.
+"""Find people's joints with any network (`tinypose.network.Network`), and measure them as COCO does.
 
-A network is a callable from float32 images [N, 3, H, W] to float32 heatmaps [N, J, h, w], so that a
-Paddle layer (`as_run`), a simulation of INT8 and a runtime on a phone are measured by the same code.
+A Paddle layer, a simulation of INT8 and a runtime on a phone are measured by the same code.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinypose.codecs import heatmap
+from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections, load_people
 from tinypose.data.mpii import load_mpii
 from tinypose.errors import UserError
-from tinypose.geometry import fit_box, invert, transform
+from tinypose.geometry import fit_box, to_image
 from tinypose.metrics.oks import coco_ap, oks_nms, rescore
+from tinypose.network import Network
 from tinypose.preprocess import crop_person, normalise
 from tinypose.skeleton import Skeleton
-
-Run = Callable[[np.ndarray], np.ndarray]
-
-
-def as_run(net: Any) -> Run:
-    """Make a Paddle layer a callable on arrays. Puts the layer into inference mode."""
-    import paddle  # other runtimes do without it
-
-    net.eval()
-
-    def run(images: np.ndarray) -> np.ndarray:
-        with paddle.no_grad():
-            return net(paddle.to_tensor(images)).numpy()
-
-    return run
 
 
 def people_to_evaluate(config: Config, skeleton: Skeleton) -> PeopleSet:
@@ -56,14 +41,14 @@ def people_to_evaluate(config: Config, skeleton: Skeleton) -> PeopleSet:
 
 
 def evaluate(
-    run: Run, people: PeopleSet, config: Config, skeleton: Skeleton, progress: str = "evaluating"
+    network: Network, people: PeopleSet, config: Config, skeleton: Skeleton, progress: str = "evaluating"
 ) -> tuple[dict[str, float | None], list[dict[str, Any]]]:
     """Measure a network on a set of people.
 
     Args:
-        run: float32 [N, 3, H, W] -> float32 [N, J, h, w].
+        network: what to measure.
         people: whom to look at: annotated boxes (`load_people`) or a detector's (`load_detections`).
-        config: sections `input`, `heatmap` and `eval` say how.
+        config: sections `input`, `output` and `eval` say how.
         skeleton: joints, mirror order and sigmas.
         progress: what the progress bar says; empty for none.
 
@@ -71,20 +56,24 @@ def evaluate(
         COCO's metrics in percent (`tinypose.metrics.oks.METRICS`), and the predictions in COCO's results
         format.
     """
-    keypoints = predict(run, people.people, config, skeleton, progress)
+    keypoints = predict(network, people.people, config, skeleton, progress)
     results = to_results(people.people, keypoints, config, skeleton)
     return coco_ap(ground_truth(people), results, skeleton.sigmas), results
 
 
 def predict(
-    run: Run, people: Sequence[Person], config: Config, skeleton: Skeleton, progress: str = "predicting"
+    network: Network,
+    people: Sequence[Person],
+    config: Config,
+    skeleton: Skeleton,
+    progress: str = "predicting",
 ) -> np.ndarray:
     """Find the joints of each person, in batches; each picture is read once.
 
     Args:
-        run: float32 [N, 3, H, W] -> float32 [N, J, h, w].
+        network: what finds them.
         people: boxes and pictures.
-        config: sections `input`, `heatmap` and `eval` say how.
+        config: sections `input`, `output` and `eval` say how.
         skeleton: joints and mirror order.
         progress: what the progress bar says; empty for none.
 
@@ -97,8 +86,8 @@ def predict(
     """
     keypoints = np.zeros((len(people), len(skeleton.joints), 3), np.float32)
     for numbers, crops, matrices in crops_in_batches(people, config, progress):
-        heatmaps = predict_heatmaps(run, crops, config, skeleton)
-        keypoints[numbers] = to_image(heatmaps, matrices, config)
+        outputs = predict_outputs(network, crops, config, skeleton)
+        keypoints[numbers] = to_image(config.output.keypoints(outputs, config.input.size), matrices)
     return keypoints
 
 
@@ -125,31 +114,19 @@ def crops_in_batches(
             batch.clear()
 
 
-def predict_heatmaps(run: Run, crops: np.ndarray, config: Config, skeleton: Skeleton) -> np.ndarray:
+def predict_outputs(network: Network, crops: np.ndarray, config: Config, skeleton: Skeleton) -> Outputs:
     """Run the network on crops uint8 RGB [N, H, W, 3], and on their mirror images if `eval.flip` says so.
 
-    Returns:
-        float32 [N, J, h, w].
+    Raises:
+        UserError: outputs of other shapes than `config.output` decodes, or not finite.
     """
     images = normalise(crops, config.input)
-    heatmaps = _checked(run(images), len(crops), skeleton)
+    outputs = _checked(network(images), len(crops), config, skeleton)
     if config.eval.flip:
-        mirrored = _checked(run(np.ascontiguousarray(images[..., ::-1])), len(crops), skeleton)
-        heatmaps = (heatmaps + heatmap.flip_back(mirrored, skeleton.flip_order, config.heatmap.grid)) / 2
-    return heatmaps
-
-
-def to_image(heatmaps: np.ndarray, matrices: Sequence[np.ndarray], config: Config) -> np.ndarray:
-    """Decode heatmaps float32 [N, J, h, w] to keypoints in image pixels, float32 [N, J, 3] (x, y, score).
-
-    `matrices` are float64 [2, 3] each, from image to crop pixels.
-    """
-    keypoints = heatmap.decode(heatmaps, config.heatmap.decode, config.heatmap.blur)
-    size = (config.input.width, config.input.height)
-    keypoints = heatmap.to_crop(keypoints, size, heatmaps.shape[:1:-1], config.heatmap.grid)
-    for points, matrix in zip(keypoints, matrices, strict=True):
-        points[:, :2] = transform(invert(matrix), points[:, :2])
-    return keypoints.astype(np.float32)
+        mirrored = network(np.ascontiguousarray(images[..., ::-1]))
+        mirrored = _checked(mirrored, len(crops), config, skeleton)
+        outputs = config.output.with_mirrored(outputs, mirrored, skeleton.flip_order)
+    return outputs
 
 
 def to_results(
@@ -165,8 +142,9 @@ def to_results(
         skeleton: sigmas.
     """
     scores = rescore([person.score for person in people], keypoints[..., 2], config.eval.joint_threshold)
-    size = (config.input.width, config.input.height)
-    areas = np.array([fit_box(person.box, size, config.input.padding)[2:].prod() for person in people])
+    areas = np.array(
+        [fit_box(person.box, config.input.size, config.input.padding)[2:].prod() for person in people]
+    )
     by_picture: dict[int, list[int]] = {}
     for number, person in enumerate(people):
         by_picture.setdefault(person.image_id, []).append(number)
@@ -187,12 +165,18 @@ def to_results(
     return results
 
 
-def _checked(heatmaps: np.ndarray, count: int, skeleton: Skeleton) -> np.ndarray:
-    if heatmaps.ndim != 4 or heatmaps.shape[:2] != (count, len(skeleton.joints)):
+def _checked(outputs: Outputs, count: int, config: Config, skeleton: Skeleton) -> Outputs:
+    expected = [(count, *shape) for shape in config.output.shapes(len(skeleton.joints), config.input.size)]
+    found = [each.shape for each in outputs]
+    if found != expected:
         raise UserError(
-            f"the network gives {list(heatmaps.shape)}, expected heatmaps [{count}, {len(skeleton.joints)}, "
-            f"height, width] for skeleton '{skeleton.name}'"
+            f"the network gives {_listed(found)}, expected {_listed(expected)} for output "
+            f"'{config.output.name}' and skeleton '{skeleton.name}'"
         )
-    if not np.isfinite(heatmaps).all():
+    if not all(np.isfinite(each).all() for each in outputs):
         raise UserError("the network gives numbers that are not finite (NaN or infinity)")
-    return heatmaps
+    return outputs
+
+
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return ", ".join(str(list(shape)) for shape in shapes)

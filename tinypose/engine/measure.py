@@ -6,9 +6,10 @@ import numpy as np
 
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet
-from tinypose.engine.evaluate import Run, evaluate, people_to_evaluate, predict, to_results
+from tinypose.engine.evaluate import evaluate, people_to_evaluate, predict, to_results
 from tinypose.metrics.crowdpose import crowdpose_ap
 from tinypose.metrics.pckh import head_sizes, pckh
+from tinypose.network import Network
 from tinypose.skeleton import Skeleton
 
 
@@ -18,12 +19,12 @@ def main_metric(config: Config) -> str:
 
 
 def measure(
-    run: Run, people: PeopleSet, config: Config, skeleton: Skeleton, progress: str = "evaluating"
+    network: Network, people: PeopleSet, config: Config, skeleton: Skeleton, progress: str = "evaluating"
 ) -> tuple[dict[str, float | None], list[dict[str, Any]]]:
     """Measure a network on a set of people.
 
     Args:
-        run: float32 [N, 3, H, W] -> float32 [N, J, h, w].
+        network: what to measure.
         people: of `data.val`.
         config: `data.val.format` decides the metric: COCO's AP and AR, the same and AP by crowding, or
             PCKh.
@@ -35,8 +36,8 @@ def measure(
         COCO's results format.
     """
     if config.data.val.format == "coco":
-        return evaluate(run, people, config, skeleton, progress)
-    keypoints = predict(run, people.people, config, skeleton, progress)
+        return evaluate(network, people, config, skeleton, progress)
+    keypoints = predict(network, people.people, config, skeleton, progress)
     results = to_results(people.people, keypoints, config, skeleton)
     if config.data.val.format == "crowdpose":
         return crowdpose_ap(people, results, skeleton), results

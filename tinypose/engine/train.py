@@ -16,7 +16,6 @@ from tinypose.data.loader import Loader, open_loader
 from tinypose.data.merge import load_training_set
 from tinypose.engine import checkpoint, parallel
 from tinypose.engine.curves import check_visualdl, draw_curves, write_visualdl
-from tinypose.engine.evaluate import as_run
 from tinypose.engine.loss import HeatmapObjective
 from tinypose.engine.measure import load_val, main_metric, measure
 from tinypose.engine.optimiser import Average, make_optimiser, rate_at
@@ -27,6 +26,7 @@ from tinypose.errors import UserError
 from tinypose.files import write_json
 from tinypose.models import build_model
 from tinypose.models.weights import load_backbone, load_weights
+from tinypose.network import as_network
 from tinypose.skeleton import load_skeleton
 
 
@@ -75,7 +75,7 @@ def start_weights(net: nn.Layer, config: Config, quiet: bool = False) -> None:
 
 def batch_inputs(batch: Batch) -> tuple[paddle.Tensor, ...]:
     """Return what `HeatmapObjective` takes."""
-    return tuple(paddle.to_tensor(each) for each in (batch.images, batch.heatmaps, batch.weights))
+    return tuple(paddle.to_tensor(each) for each in (batch.images, *batch.targets))
 
 
 def fit(
@@ -225,7 +225,7 @@ def finish_epoch(run: Run, standing: Standing, bar: TrainingBar) -> None:
     name, better = main_metric(run.config), False
     measured = run.val is not None and (epoch % config.eval_epochs == 0 or epoch == config.epochs)
     if measured and run.rank == 0:
-        record.update(measure(as_run(run.net), run.val, run.config, run.skeleton, progress="")[0])
+        record.update(measure(as_network(run.net), run.val, run.config, run.skeleton, progress="")[0])
     if measured:
         value = record.get(name) or 0.0
         value = parallel.average([value if run.rank == 0 else 0.0], run.processes)[0] * run.processes

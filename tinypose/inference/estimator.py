@@ -71,7 +71,7 @@ class PoseEstimator:
             UserError: a folder is damaged, or has no model for this engine and machine.
         """
         folder = Path(folder)
-        artifact = read_artifact(folder, check_files=False)  # PoseModel checks them
+        artifact = read_artifact(folder, check_files=False, gives="joints")  # PoseModel checks them
         pose = PoseModel(folder, choose_model(artifact, engine), threads)
         if detector is None and (folder / "detector").is_dir():
             detector = folder / "detector"

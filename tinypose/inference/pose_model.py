@@ -6,36 +6,37 @@
 Nothing here imports the training code or, unless the model asks for it, Paddle.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tinypose.artifact.engines import machine, open_engine
-from tinypose.artifact.record import Artifact, OutputRecord, read_artifact
-from tinypose.codecs import heatmap
-from tinypose.config import HeatmapConfig
-from tinypose.geometry import invert, transform
+from tinypose.artifact.record import Artifact, read_artifact
+from tinypose.codecs import JointCodec, Outputs
+from tinypose.config import InputConfig
+from tinypose.geometry import to_image
+from tinypose.network import Network
 from tinypose.preprocess import crop_person, normalise
 
 
-class PoseModel:
-    """One model of an artifact folder, ready to run."""
+class CropModel:
+    """A network that finds one person's joints in a crop, whatever runs it."""
 
-    def __init__(self, folder: str | Path, model: str | None = None, threads: int = 1) -> None:
-        """Open a model.
+    def __init__(
+        self, network: Network, settings: InputConfig, codec: JointCodec, joints: int, raw: bool = False
+    ) -> None:
+        """Put the parts together.
 
         Args:
-            folder: what `lite-deploy export` made; every file's checksum is verified.
-            model: its name; none: Paddle-Lite in FP32 for this machine.
-            threads: how many the engine may use.
-
-        Raises:
-            UserError: the folder is damaged, or the model must not run here.
+            network: what runs.
+            settings: size, padding and normalisation of the crops.
+            codec: what the outputs mean.
+            joints: how many there are.
+            raw: whether the network takes pixels, 0 to 255, and normalises them itself.
         """
-        self.artifact = read_artifact(folder)
-        self.name = model or default_model()
-        self._run = open_engine(self.artifact, folder, self.name, threads)
+        self.network, self.settings, self.codec, self.joints, self.raw = network, settings, codec, joints, raw
 
     def __call__(self, image: np.ndarray, boxes: ArrayLike) -> np.ndarray:
         """Find the joints of each person.
@@ -49,7 +50,7 @@ class PoseModel:
         """
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         if not len(boxes):
-            return np.zeros((0, self.artifact.output.joints, 3), np.float32)
+            return np.zeros((0, self.joints, 3), np.float32)
         inputs, matrices = self.preprocess(image, boxes)
         return self.postprocess(self.inference(inputs), matrices)
 
@@ -63,49 +64,50 @@ class PoseModel:
         Returns:
             What the network reads, float32 [P, 3, height, width]; float64 [2, 3] each, image to crop pixels.
         """
-        config = self.artifact.input.config()
-        crops, matrices = zip(*(crop_person(image, box, config) for box in boxes), strict=True)
-        return network_input(self.artifact, np.stack(crops)), list(matrices)
+        crops, matrices = zip(*(crop_person(image, box, self.settings) for box in boxes), strict=True)
+        return _as_read(np.stack(crops), self.settings, self.raw), list(matrices)
 
-    def inference(self, inputs: np.ndarray) -> np.ndarray:
-        """Run the network: float32 [P, 3, height, width] to heatmaps float32 [P, J, h, w]."""
-        return self._run(inputs)[0]
+    def inference(self, inputs: np.ndarray) -> Outputs:
+        """Run the network: float32 [P, 3, height, width] to its outputs."""
+        return self.network(inputs)
 
-    def postprocess(self, heatmaps: np.ndarray, matrices: list[np.ndarray]) -> np.ndarray:
-        """Read the joints off the heatmaps float32 [P, J, h, w]; return float32 [P, J, 3] in image pixels."""
-        settings = self.artifact.input
-        return read_joints(heatmaps, matrices, (settings.width, settings.height), self.artifact.output)
+    def postprocess(self, outputs: Outputs, matrices: Sequence[np.ndarray]) -> np.ndarray:
+        """Read the joints off the outputs; return float32 [P, J, 3] in image pixels."""
+        return to_image(self.codec.keypoints(outputs, self.settings.size), matrices)
 
 
-def read_joints(
-    heatmaps: np.ndarray,
-    matrices: list[np.ndarray],
-    size: tuple[int, int],
-    settings: OutputRecord | HeatmapConfig,
-) -> np.ndarray:
-    """Read joints off heatmaps.
+class PoseModel(CropModel):
+    """One model of an artifact folder, ready to run."""
 
-    Args:
-        heatmaps: float32 [P, J, h, w].
-        matrices: float64 [2, 3] each, image to crop pixels.
-        size: width and height of the crops.
-        settings: how heatmaps are decoded and lie on the crop.
+    def __init__(self, folder: str | Path, model: str | None = None, threads: int = 1) -> None:
+        """Open a model.
 
-    Returns:
-        float32 [P, J, 3]: x and y in image pixels, and the score.
-    """
-    keypoints = heatmap.decode(heatmaps, settings.decode, settings.blur)
-    keypoints = heatmap.to_crop(keypoints, size, (heatmaps.shape[3], heatmaps.shape[2]), settings.grid)
-    for points, matrix in zip(keypoints, matrices, strict=True):
-        points[:, :2] = transform(invert(matrix), points[:, :2])
-    return keypoints.astype(np.float32)
+        Args:
+            folder: what `lite-deploy export` made; every file's checksum is verified.
+            model: its name; none: Paddle-Lite in FP32 for this machine.
+            threads: how many the engine may use.
+
+        Raises:
+            UserError: the folder is damaged or a detector's, or the model must not run here.
+        """
+        self.artifact = artifact = read_artifact(folder, gives="joints")
+        self.name = model or default_model()
+        network = open_engine(artifact, folder, self.name, threads)
+        raw = artifact.input.normalise == "model"
+        super().__init__(
+            network, artifact.input.config(), artifact.output, len(artifact.skeleton.joints), raw
+        )
 
 
 def network_input(artifact: Artifact, crops: np.ndarray) -> np.ndarray:
     """Return what the network reads from crops uint8 RGB [N, H, W, 3]: float32 [N, 3, H, W]."""
-    if artifact.input.normalise == "model":
+    return _as_read(crops, artifact.input.config(), artifact.input.normalise == "model")
+
+
+def _as_read(crops: np.ndarray, settings: InputConfig, raw: bool) -> np.ndarray:
+    if raw:
         return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-    return normalise(crops, artifact.input.config())
+    return normalise(crops, settings)
 
 
 def default_model() -> str:

@@ -16,11 +16,12 @@ using nlohmann::json;
   throw std::runtime_error(path + ": " + what);
 }
 
-int Whole(const json& record, const char* key, int least, int most) {
-  const int value = record.at(key).get<int>();
+template <typename Key>
+int Whole(const json& record, Key key, const std::string& name, int least, int most) {
+  const int value = record.at(key).template get<int>();
   if (value < least || value > most)
-    throw std::out_of_range(std::string(key) + ": expected " + std::to_string(least) + " to " +
-                            std::to_string(most) + ", found " + std::to_string(value));
+    throw std::out_of_range(name + ": expected " + std::to_string(least) + " to " + std::to_string(most) +
+                            ", found " + std::to_string(value));
   return value;
 }
 
@@ -101,19 +102,23 @@ void CheckProcessor(const ModelFile& model) {
 Description ReadDescription(const std::string& path, const std::string& model) {
   const json content = ReadJson(path);
   try {
-    if (content.at("format") != "edge-pose artifact" || content.at("version") != 1)
-      Fail(path, "not an artifact's description of version 1; export it again with this version's tools");
+    if (content.at("format") != "edge-pose artifact" || content.at("version") != 2)
+      Fail(path, "not an artifact's description of version 2; export it again with this version's tools");
     const json& input = content.at("input");
     const json& output = content.at("output");
+    if (output.at("name") != "heatmap" || input.at("fit") != "person")
+      Fail(path, "output '" + output.at("name").get<std::string>() + "' with input '" +
+                     input.at("fit").get<std::string>() + "'; this runner reads heatmaps of one person's crop");
+    const json& heatmaps = content.at("tensors").at(0).at("shape");
     Description result{};
-    result.input_width = Whole(input, "width", 1, 8192);
-    result.input_height = Whole(input, "height", 1, 8192);
+    result.input_width = Whole(input, "width", "width", 1, 8192);
+    result.input_height = Whole(input, "height", "height", 1, 8192);
     result.padding = input.at("padding").get<double>();
     result.normalisation = ReadNormalisation(input);
-    result.joints = Whole(output, "joints", 1, 1024);
-    result.heatmap_width = Whole(output, "width", 1, 8192);
-    result.heatmap_height = Whole(output, "height", 1, 8192);
-    result.blur = Whole(output, "blur", 1, 31) | 1;
+    result.joints = Whole(heatmaps, 0, "joints", 1, 1024);
+    result.heatmap_height = Whole(heatmaps, 1, "heatmap height", 1, 8192);
+    result.heatmap_width = Whole(heatmaps, 2, "heatmap width", 1, 8192);
+    result.blur = Whole(output, "blur", "blur", 1, 31) | 1;
     result.decoding = ReadDecoding(output.at("decode").get<std::string>());
     result.grid = ReadGrid(output.at("grid").get<std::string>());
     result.model = FindModel(content, path, model);

@@ -1,4 +1,4 @@
-// What the runner needs of an artifact folder's pose.json (lite_deploy/artifact.py).
+// What the runner needs of an artifact folder's pose.json (tinypose/artifact/record.py).
 #pragma once
 
 #include <string>

@@ -163,9 +163,9 @@ def test_a_device_that_heats_up(tmp_path):
 
 def heatmaps(artifact, shift=0.0):
     """A sharp Gaussian for each joint, [1, J, h, w]."""
-    output = artifact.output
-    y, x = np.mgrid[: output.height, : output.width]
-    centers = np.random.default_rng(0).uniform(3, min(output.width, output.height) - 4, (output.joints, 2))
+    joints, height, width = artifact.tensors[0].shape
+    y, x = np.mgrid[:height, :width]
+    centers = np.random.default_rng(0).uniform(3, min(width, height) - 4, (joints, 2))
     maps = [np.exp(-((x - a - shift) ** 2 + (y - b) ** 2) / 2) for a, b in centers]
     return np.array(maps, np.float32)[None]
 
@@ -178,7 +178,7 @@ def test_wrong_output_is_told_from_right(exported, precision):
     noise = np.random.default_rng(1).standard_normal(expected.shape).astype(np.float32)
 
     def passes(found):
-        return scene.check(artifact, model, drawn, expected, found, "test").passed
+        return scene.check(artifact, model, drawn, [expected], [found], "test").passed
 
     assert passes(expected) and passes(
         expected + {"fp32": 1e-5, "fp16": 5e-3, "int8": 3e-2}[precision] * noise

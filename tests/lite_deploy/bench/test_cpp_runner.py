@@ -97,7 +97,7 @@ def test_descriptions_that_are_wrong(runner, exported, tmp_path):
     says(runner, ("--pose", tmp_path / "none.json", "--model", "m"), "cannot be opened")
     says(runner, (*broken()[:3], "arm_int4"), "no model 'arm_int4'; it has: ")
     says(runner, (*broken()[:3], "onnx_fp32"), "is for onnxruntime")
-    says(runner, broken(version=2), "version 1")
+    says(runner, broken(version=1), "version 2")
     says(runner, broken(format="other"), "not an artifact's description")
     says(runner, broken(input_width=None), "width")
     says(runner, broken(input_width=-3), "width: expected 1 to 8192, found -3")
@@ -167,7 +167,7 @@ def test_both_kinds_of_input(device_folder, exported, tmp_path, normalise):
     size = (artifact.input.width, artifact.input.height)
     matrix = crop_matrix((0, 0, 640, 480), size, artifact.input.padding)
     crop = crop_image(random.reshape(480, 640, 3), matrix, size)
-    expected = open_model(artifact, exported.folder, "x86_fp32")(network_input(artifact, crop[None]))
+    expected = open_model(artifact, exported.folder, "x86_fp32")(network_input(artifact, crop[None]))[0]
     np.testing.assert_allclose(maps.reshape(expected.shape), expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -179,7 +179,7 @@ def batch_words(exported, tmp_path, model="x86_fp32"):
 
 @pytest.mark.parametrize("kind", ["cpp", "python"])
 def test_a_batch_gives_what_the_engine_gives_here(device_folder, exported, tmp_path, kind):
-    from lite_deploy.engines import open_outputs
+    from lite_deploy.engines import open_model
     from tinypose.artifact.record import read_artifact
 
     images = np.random.default_rng(0).standard_normal((3, 3, 96, 64)).astype(np.float32)
@@ -189,7 +189,7 @@ def test_a_batch_gives_what_the_engine_gives_here(device_folder, exported, tmp_p
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     line = json.loads(done.stdout)
     assert line["kind"] == "batch" and line["inputs"] == 3, done.stderr
-    expected = open_outputs(read_artifact(exported.folder), exported.folder, "x86_fp32")(images)
+    expected = open_model(read_artifact(exported.folder), exported.folder, "x86_fp32")(images)
     assert line["outputs"] == [f"{tmp_path}/out.{number}.npy" for number in range(len(expected))]
     for name, value in zip(line["outputs"], expected, strict=True):
         found = np.load(name)
