@@ -5,6 +5,7 @@ import paddle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tinypose.codecs import simcc
 from tinypose.engine.simcc_loss import distil_features, distil_logits, simcc_kl
@@ -118,3 +119,21 @@ def test_losses_and_their_gradients_equal_the_published_ones(case, name, scale):
 def test_the_loss_of_features_equals_the_published_one(case):
     maps = [paddle.to_tensor(draw(seed, (2, 384, 8, 6))) for seed in (41, 43)]
     assert float(distil_features(*maps)) == pytest.approx(float(case("losses")["fea_same_384"]), rel=1e-5)
+
+
+def test_the_codec_joins_a_flip_test_as_published(case):
+    expected = case("flip")
+    plain, mirrored = [[draw(seed + 2 * i, (1, 17, n)) for seed, n in ((21, 384), (22, 512))] for i in (0, 1)]
+    codec = simcc.SimccCodec()
+    assert codec.shapes(17, SIZE) == [(17, 384), (17, 512)]
+    found = codec.keypoints(codec.with_mirrored(plain, mirrored, expected["flip_indices"]), SIZE)
+    np.testing.assert_array_equal(found[..., :2], expected["keypoints"])
+    np.testing.assert_array_equal(found[..., 2], expected["scores"])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"blur": (4, 5)}, {"sigma": (0, 1)}, {"sigma": (float("nan"), 1)}, {"split": 0}]
+)
+def test_settings_have_bounds(wrong):
+    with pytest.raises(ValidationError):
+        simcc.SimccCodec(**wrong)

@@ -3,7 +3,7 @@
 A codec is plain numpy, and it is a section: the config's `output` and `output` of `pose.json` are the same
 few values, so training, evaluation and every device read one thing. There are three kinds (`gives`):
 
-- `joints`: the network sees one person's crop (`JointCodec`): heatmap.
+- `joints`: the network sees one person's crop (`JointCodec`): heatmap, simcc.
 - `people`: it sees the whole picture and finds everybody (`PeopleCodec`): none yet.
 - `boxes`: it sees the whole picture and finds boxes (`BoxCodec`): picodet.
 
@@ -25,6 +25,7 @@ from pydantic import Field
 
 from tinypose.codecs.heatmap import HeatmapCodec
 from tinypose.codecs.picodet import PicoDetCodec
+from tinypose.codecs.simcc import SimccCodec
 
 Size = tuple[int, int]
 Outputs = list[np.ndarray]
@@ -110,6 +111,7 @@ class BoxCodec(Protocol):
 CODECS = {
     "heatmap": HeatmapCodec,
     "picodet": PicoDetCodec,
+    "simcc": SimccCodec,
 }
 
 # Any of them, told apart by `name`: a pydantic type.

@@ -5,10 +5,63 @@ Bin i of an axis stands for the crop coordinate i / split; pixel centres are who
 """
 
 from functools import cache
+from typing import ClassVar, Literal
 
 import numpy as np
+from pydantic import Field, field_validator
+
+from tinypose.section import Section
 
 Pair = tuple[np.ndarray, np.ndarray]
+
+
+class SimccCodec(Section):
+    """Two vectors a joint, one over the bins of x and one over those of y."""
+
+    gives: ClassVar[Literal["joints"]] = "joints"
+
+    name: Literal["simcc"] = "simcc"
+    split: float = Field(2.0, ge=1, le=8, description="bins a pixel")
+    sigma: tuple[float, float] = Field((4.9, 5.66), description="of the Gaussians in x and in y, in bins")
+    decode: Literal["max", "dark"] = "max"
+    blur: tuple[int, int] = Field((29, 35), description="DARK's Gaussian kernels in x and in y, in bins, odd")
+
+    @field_validator("sigma")
+    @classmethod
+    def _positive(cls, sigma: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 < each < 1000 for each in sigma):
+            raise ValueError("expected two numbers above 0 and below 1000")
+        return sigma
+
+    @field_validator("blur")
+    @classmethod
+    def _odd(cls, blur: tuple[int, int]) -> tuple[int, int]:
+        if not all(each % 2 == 1 and 3 <= each < 1000 for each in blur):
+            raise ValueError("expected two odd numbers from 3 to 999")
+        return blur
+
+    def bins(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return how many bins x and y have in a crop of this width and height."""
+        return round(size[0] * self.split), round(size[1] * self.split)
+
+    def shapes(self, joints: int, size: tuple[int, int]) -> list[tuple[int, ...]]:
+        """Return [(J, bins in x), (J, bins in y)]; see `tinypose.codecs.PoseCodec`."""
+        return [(joints, bins) for bins in self.bins(size)]
+
+    def targets(self, joints: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return labels in x and in y, float32 [J, bins], and weights float32 [J]; see `JointCodec`."""
+        return encode(joints[:, :2], joints[:, 2] > 0, size, self.sigma, self.split)
+
+    def keypoints(self, outputs: list[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+        """Return float64 [N, J, 3]: x and y in input pixels, and the score, the smaller of both maxima."""
+        return decode(*outputs, self.split, self.blur if self.decode == "dark" else None).astype(np.float64)
+
+    def with_mirrored(
+        self, outputs: list[np.ndarray], mirrored: list[np.ndarray], flip_order: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return the mean of both; see `tinypose.codecs.PoseCodec`."""
+        back = flip_back(*mirrored, flip_order)
+        return [(one + other) / 2 for one, other in zip(outputs, back, strict=True)]
 
 
 def encode(
