@@ -196,7 +196,7 @@ def _write_scale(out: Program, node: Node, x: list[str], y: list[str]) -> None:
     steps += [("elementwise_add", bias)] * bool(np.any(bias != 0))
     names = [x[0], *(out.between(out.shapes[y[0]]) for _ in steps[1:]), y[0]]
     axis = 1 if node.kind == "scale" else -1
-    for (kind, values), before, after in zip(steps, names, names[1:], strict=True):
+    for (kind, values), before, after in zip(steps, names[:-1], names[1:], strict=True):
         out.operator(kind, {"X": before, "Y": out.param(values)}, {"Out": after}, axis=axis)
 
 

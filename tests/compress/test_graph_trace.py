@@ -106,12 +106,15 @@ def test_an_unknown_operator_is_named():
 @pytest.mark.parametrize(
     "forward",
     [
-        lambda x: x.transpose([0, 1, 3, 2]),
-        lambda x: x.reshape([1, 2, 3, 8, 8]).transpose([0, 2, 1, 4, 3]).reshape([1, 6, 8, 8]),
-        lambda x: F.relu(x.reshape([1, 2, 3, 8, 8])).reshape([1, 6, 8, 8]),
-        lambda x: paddle.concat([x, x], axis=2),
         lambda x: F.avg_pool2d(x, 3, 1, 1),
-        lambda x: paddle.mean(x, axis=[1], keepdim=True),
+        lambda x: paddle.mean(x, axis=[0, 1], keepdim=True),
+        lambda x: x.transpose([1, 0, 2, 3]),
+        lambda x: x.reshape([6, 64]),
+        lambda x: paddle.concat([x, x], axis=0),
+        lambda x: x[0],
+        lambda x: x * paddle.to_tensor(np.arange(64, dtype=np.float32).reshape(8, 8)),
+        lambda x: paddle.maximum(x, x * 2),
+        lambda x: x**x,
     ],
 )
 def test_what_a_graph_cannot_say_is_refused(forward):
