@@ -14,8 +14,8 @@ from tinypose.codecs import CODECS, Codec
 from tinypose.errors import UserError
 from tinypose.section import Section
 
-PROJECT = Path(__file__).resolve().parents[1]
-CONFIGS = PROJECT / "configs"
+# In a checkout a link to the folder of that name at the top, in a wheel a copy of it.
+CONFIGS = (Path(__file__).parent / "configs").resolve()
 
 
 class LiteHRNetConfig(Section):
@@ -250,6 +250,33 @@ class Config(Section):
 Schema = TypeVar("Schema", bound=BaseModel)
 
 
+def find_config(name: str | Path) -> Path:
+    """Return the file of a config: a path as it is, or the config that ships under this name.
+
+    Args:
+        name: a path, or for example `tinypose_256x192`.
+
+    Raises:
+        UserError: neither a file nor a name.
+    """
+    path = Path(name)
+    if path.suffix in (".yml", ".yaml") or path.exists():
+        return path
+    shipped = shipped_configs()
+    if str(name) in shipped:
+        return shipped[str(name)]
+    close = difflib.get_close_matches(str(name), shipped, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else f"; those that ship are: {', '.join(shipped)}"
+    raise UserError(f"{name}: no such config: neither a .yml file nor one that ships{hint}")
+
+
+def shipped_configs() -> dict[str, Path]:
+    """Return the configs that ship, by name."""
+    folders = (CONFIGS, CONFIGS / "compress")
+    files = sorted(path for folder in folders for path in folder.glob("*.yml"))
+    return {path.stem: path for path in files if path.stem != "base"}
+
+
 def load_config(
     path: str | Path, overrides: list[str] | tuple[str, ...] = (), schema: type[Schema] = Config
 ) -> Schema:
@@ -259,7 +286,8 @@ def load_config(
         UserError: a missing or malformed file, a circle of inheritance, an unknown key (named with
             the nearest known one and the file it stands in), or a value of the wrong type.
     """
-    values, origins = _read_chain(Path(path), ())
+    path = find_config(path)
+    values, origins = _read_chain(path, ())
     for text in overrides:
         key, separator, value = text.partition("=")
         if not separator or not key.strip():

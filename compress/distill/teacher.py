@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from compress.distill.resample import sampling
-from tinypose.config import CONFIGS, Config, DistillConfig, load_config
+from tinypose.config import CONFIGS, Config, DistillConfig, find_config, load_config
 from tinypose.data.examples import Batch, TrainingSet, variant
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
@@ -27,6 +27,7 @@ def teacher_config(settings: DistillConfig) -> Config:
         UserError: no such config, or no weights.
     """
     path = settings.teacher if settings.teacher.is_file() else CONFIGS / settings.teacher
+    path = path if path.is_file() else find_config(settings.teacher)
     config = load_config(path)
     if settings.weights is not None:
         config = config.model_copy(update={"weights": settings.weights})

@@ -26,6 +26,7 @@ from rich.progress import (
 )
 
 from tinypose import console
+from tinypose.config import CONFIGS
 from tinypose.errors import UserError
 from tinypose.files import sha256
 
@@ -90,7 +91,10 @@ class _Interrupted(Exception):
 
 
 def locate(source: str | Path) -> Path:
-    """Return where the file of `source` is: a local path, or a download of a URL or name of the zoo.
+    """Return where the file of `source` is: a local path, weights that ship, or a download.
+
+    Args:
+        source: a path, a name in `configs/weights`, a URL, or a name of the zoo.
 
     Raises:
         UserError: there is no such file or name, or it cannot be downloaded.
@@ -99,6 +103,9 @@ def locate(source: str | Path) -> Path:
         return fetch(source)
     if Path(source).is_file():
         return Path(source)
+    shipped = CONFIGS / "weights" / f"{source}.pdparams"
+    if re.fullmatch(r"\w+", str(source)) and shipped.is_file():
+        return shipped
     if source in ZOO:
         return fetch(str(source))
     close = difflib.get_close_matches(str(source), ZOO, n=1)
