@@ -34,6 +34,7 @@ VECTORS = {
     "elementwise_mul": 1.3,
     "fusion_elementwise_mul_activation": 1.3,
     "batch_norm": 1.2,
+    "scale": 1.5,
     "relu": 0.9,
     "hard_sigmoid": 2.0,
     "hard_swish": 3.0,

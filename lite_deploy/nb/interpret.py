@@ -113,14 +113,15 @@ def _convolution(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle
 def _int8_convolution(
     op: Operator, x: paddle.Tensor, weight: paddle.Tensor, bias: list[paddle.Tensor] | None, places: dict
 ) -> paddle.Tensor:
-    factor = np.asarray(op.get("Filter0_scale"), np.float32) * np.float32(op.get("Input0_scale")[0])
+    weight_step = np.asarray(op.get("Filter0_scale"), np.float32)
+    input_step = np.float32(op.get("Input0_scale")[0])
     step = np.float32(op.get("Output0_scale")[0]) if op.kernel == "int8_out" else None
     act = op.get("act_type") if op.get("with_act") else None
     if act not in (None, "relu"):
         raise NotImplementedError(f"activation '{act}' of an INT8 convolution of a .nb")
     places = {**places, "dilation": op.get("dilations")}
     bias = bias[0].numpy().ravel() if bias else None
-    result = int8_convolution(x, weight, bias, factor, places, act == "relu", step)
+    result = int8_convolution(x, weight, bias, weight_step, input_step, places, act == "relu", step)
     return result if step is None else result.astype("int8")
 
 
@@ -128,6 +129,8 @@ def _activation(kind: str, x: paddle.Tensor, op: Operator) -> paddle.Tensor:
     match kind:
         case "relu":
             return F.relu(x)
+        case "relu6":
+            return paddle.clip(x, 0, op.get("alpha", op.get("fuse_brelu_threshold")))
         case "sigmoid":
             return F.sigmoid(x)
         case "hard_sigmoid":
@@ -137,6 +140,13 @@ def _activation(kind: str, x: paddle.Tensor, op: Operator) -> paddle.Tensor:
             limit, scale, offset = (op.get(n, op.get(f"hard_swish_{n}")) for n in names)
             return x * paddle.clip(x + offset, 0, limit) / scale
     raise NotImplementedError(f"activation '{kind}' of a .nb")
+
+
+def _scale(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    slope, offset = op.get("scale"), op.get("bias")
+    offset = offset if op.get("bias_after_scale") else offset * slope
+    result = inputs["X"][0] * slope + offset
+    return _activation(op.get("activation_type"), result, op) if op.get("activation_type") else result
 
 
 def _batch_norm(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
@@ -183,6 +193,7 @@ _COMPUTE: dict[str, Callable[[Operator, dict[str, list[paddle.Tensor]]], paddle.
     "depthwise_conv2d": _convolution,
     "conv2d_transpose": _convolution,
     "batch_norm": _batch_norm,
+    "scale": _scale,
     "relu": lambda op, inputs: F.relu(inputs["X"][0]),
     "sigmoid": lambda op, inputs: F.sigmoid(inputs["X"][0]),
     "hard_sigmoid": lambda op, inputs: _activation("hard_sigmoid", inputs["X"][0], op),

@@ -1,10 +1,11 @@
-"""Make an optimised Paddle-Lite model smaller and shorter, without touching a number.
+"""Make an optimised Paddle-Lite model smaller, shorter, and fit for any library, without touching a weight.
 
 Paddle-Lite's optimiser converts a tensor to INT8 once for every convolution that reads it, names buffers at
 length, and shares them on ARM only. In FP16 it leaves splits in FP32, with conversions around them, and the
-weights too, which the runtime rounds while loading. The steps here rewrite the model, each safe by itself:
+weights too, which the runtime rounds while loading. Gates it leaves to operators that only some libraries
+have. The steps here rewrite the model, each safe by itself:
 
-    slim = half_weights(reuse_memory(merge_casts(half_splits(single_assignment(model)))))
+    slim = half_weights(reuse_memory(merge_casts(half_splits(basic_gates(single_assignment(model))))))
 """
 
 import itertools
@@ -20,7 +21,7 @@ HALF_SPLIT = "split/def/1/5/1"  # alias, host, FP16, NCHW
 
 def slim(model: LiteModel) -> LiteModel:
     """Return the same program in fewer instructions, buffers and bytes."""
-    return half_weights(reuse_memory(merge_casts(half_splits(single_assignment(model)))))
+    return half_weights(reuse_memory(merge_casts(half_splits(basic_gates(single_assignment(model))))))
 
 
 def single_assignment(model: LiteModel) -> LiteModel:
@@ -44,6 +45,43 @@ def single_assignment(model: LiteModel) -> LiteModel:
             outputs[slot] = [names.get(name, name) for name in tensors]
         operators.append(replace(op, inputs=inputs, outputs=outputs))
     return replace(model, operators=operators, variables=kept)
+
+
+def basic_gates(model: LiteModel) -> LiteModel:
+    """Compute `hard_sigmoid` and `hard_swish` on ARM with operators that every library has.
+
+    These two are only in libraries `with_extra`. A `scale` may do a 'relu6' of any limit (scale_op.cc), so
+    that it alone is clip(slope * x + offset, 0, 1), in FP32 and FP16; hard_swish is that times x. A
+    convolution's own hard_swish stays: every library's kernels do it.
+
+    Args:
+        model: with a name for each result (`single_assignment`).
+    """
+    variables = list(model.variables)
+    operators = []
+    for op in model.operators:
+        if op.target != "arm" or op.type not in ("hard_sigmoid", "hard_swish"):
+            operators.append(op)
+            continue
+        (result,) = op.outputs["Out"]
+        if op.type == "hard_sigmoid":
+            gate, slope, offset, limit = result, op.get("slope"), op.get("offset"), 1.0
+        else:
+            gate, slope = f"{result}/gate", 1 / op.get("scale")
+            offset, limit = op.get("offset") * slope, op.get("threshold") * slope
+            variables += [replace(each, name=gate) for each in model.variables if each.name == result]
+        attrs = {"scale": Attr("f", slope), "bias": Attr("f", offset), "bias_after_scale": Attr("b", True)}
+        attrs |= {"activation_type": Attr("s", "relu6"), "alpha": Attr("f", limit)}
+        attrs[KERNEL] = Attr("s", op.get(KERNEL).replace(op.type, "scale"))
+        operators.append(Operator("scale", op.inputs, {"Out": [gate]}, attrs))
+        if gate != result:
+            attrs = {
+                "axis": Attr("i", -1),
+                KERNEL: Attr("s", op.get(KERNEL).replace(op.type, "elementwise_mul")),
+            }
+            product = {"X": op.inputs["X"], "Y": [gate]}
+            operators.append(Operator("elementwise_mul", product, {"Out": [result]}, attrs))
+    return replace(model, operators=operators, variables=variables)
 
 
 def merge_casts(model: LiteModel) -> LiteModel:

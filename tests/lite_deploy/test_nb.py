@@ -1,6 +1,7 @@
 """The reader and writer of `.nb`, and what makes the files smaller."""
 
 import platform
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from compress.graph.run import run_numpy
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable
 from lite_deploy.nb.interpret import interpreter
 from lite_deploy.nb.read import parts, read_nb
-from lite_deploy.nb.slim import half_weights, merge_casts, reuse_memory, single_assignment, slim
+from lite_deploy.nb.slim import basic_gates, half_weights, merge_casts, reuse_memory, single_assignment, slim
 from lite_deploy.nb.write import write_nb
 from lite_deploy.write.lite import run_optimiser
 from lite_deploy.write.paddle import write_program
@@ -322,6 +323,25 @@ def test_fp16_weights_take_half_the_bytes_and_are_the_rounded_ones(every_kind, p
     np.testing.assert_array_equal(interpreter(model)(pictures)[0], interpreter(raw)(pictures)[0])
     sizes = parts(path)
     assert sizes["float16 parameters"] > 0.9 * (sizes["float16 parameters"] + sizes["other parameters"])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_gates_are_computed_with_operators_of_every_library(every_kind, pictures, tmp_path, precision):
+    write_program(every_kind, tmp_path)
+    path = tmp_path / "model.nb"
+    program = tmp_path / "model.pdmodel", tmp_path / "model.pdiparams"
+    run_optimiser(*program, path, "arm", fp16=precision == "fp16")
+    raw = single_assignment(read_nb(path))
+    model = basic_gates(raw)
+    counted = [Counter(op.type for op in each.operators) for each in (raw, model)]
+    assert counted[0] - counted[1] == Counter({"hard_sigmoid": 1, "hard_swish": 1})
+    assert counted[1] - counted[0] == Counter({"scale": 2, "elementwise_mul": 1})
+    assert {op.precision for op in model.operators if op.type == "scale"} == {precision}
+    expected = run_numpy(every_kind, pictures)[0]
+    close = 1e-5 if precision == "fp32" else 1e-2
+    assert np.abs(interpreter(model)(pictures) - expected).max() <= close * np.abs(expected).max()
+    known = {each.name for each in model.variables}
+    assert known >= {name for op in model.operators for names in op.outputs.values() for name in names}
 
 
 def test_a_weight_that_is_read_in_fp32_too_cannot_be_fp16():
