@@ -2,6 +2,10 @@
 
 Whole numbers travel as float32 or float64 here, which hold them exactly; so the results are those of the
 device to the last bit, not merely about the same.
+
+The order in which a factor is put together is not that of the kernels' source (kernels/arm/conv_*.cc): the
+runtime is compiled with -ffast-math, and compilers take constants out of loops. It was read in the machine
+code of a library made by GCC 12, and checked by what that library computes (docs/export.md).
 """
 
 import numpy as np
@@ -36,38 +40,59 @@ def int8_convolution(
     x: paddle.Tensor,
     weight: paddle.Tensor,
     bias: np.ndarray | None,
-    factor: np.ndarray,
+    weight_step: np.ndarray,
+    input_step: np.float32,
     places: dict,
     relu: bool,
-    step: np.float32 | None = None,
+    output_step: np.float32 | None = None,
 ) -> paddle.Tensor:
     """Convolve whole numbers, and return float32, or whole numbers again.
 
-    The products are summed without loss in 32 bits; the sum is multiplied by `factor` and the bias added in
-    one fused operation (`fmla`), which rounds once (gemm_prepacked_int8.cc).
+    The products are summed without loss in 32 bits; the sum is multiplied by a factor of its channel and the
+    bias added in one fused operation (`fmla`), which rounds once (gemm_prepacked_int8.cc).
 
     Args:
         x: whole numbers -127 .. 127, float [N, I, H, W].
         weight: whole numbers -127 .. 127, float [O, I / groups, h, w].
         bias: float32 [O], or none.
-        factor: float32 [O]: the step of the weights of each output channel times that of `x`.
+        weight_step: float32 [O], of the weights of each output channel.
+        input_step: of `x`.
         places: stride, padding, dilation and groups, as `paddle.nn.functional.conv2d` takes them.
         relu: whether a ReLU follows.
-        step: of the result, if it is to be in whole numbers of it; factor and bias are divided by it
-            beforehand. None: the result is float32.
+        output_step: of the result, if it is to be in whole numbers of it. None: the result is float32.
 
     Returns:
         float32 [N, O, H', W'].
     """
-    if step is not None:
-        factor = factor / step
-        bias = None if bias is None else bias / step
+    factor, bias = _factors(weight_step, input_step, output_step, bias, _is_depthwise(weight, places))
     # Sums below 2^24 are exact in float32, in any order.
     exact = "float32" if np.prod(weight.shape[1:]) * LEVELS**2 < 2**24 else "float64"
     sums = F.conv2d(x.astype(exact), weight.astype(exact), **places)
     result = _scaled(sums.astype("float64"), factor, bias).astype("float32")
     result = F.relu(result) if relu else result
-    return result if step is None else round_away(result)
+    return result if output_step is None else round_away(result)
+
+
+def _is_depthwise(weight: paddle.Tensor, places: dict) -> bool:
+    """Say whether a convolution has a kernel of its own (conv_compute.cc); the others are matrix products."""
+    single = weight.shape[1] == 1 and weight.shape[0] == places["groups"]
+    return single and tuple(weight.shape[2:]) in ((3, 3), (5, 5)) and list(places["dilation"]) == [1, 1]
+
+
+def _factors(
+    weight_step: np.ndarray,
+    input_step: np.float32,
+    output_step: np.float32 | None,
+    bias: np.ndarray | None,
+    depthwise: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return what a sum of products is multiplied by, float32 [O], and what is added, float32 [O] or none."""
+    if output_step is None:
+        return weight_step * input_step, bias
+    if depthwise:
+        inverse = np.float32(1) / output_step
+        return weight_step * (input_step * inverse), None if bias is None else bias * inverse
+    return weight_step * (input_step / output_step), None if bias is None else bias / output_step
 
 
 def _scaled(x: paddle.Tensor, factor: np.ndarray, bias: np.ndarray | None) -> paddle.Tensor:

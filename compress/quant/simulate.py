@@ -90,9 +90,9 @@ class Simulation:
         step = step_of(scale.input)
         x = inputs[0] if node.inputs[0] in self._whole else to_int8(inputs[0], step)
         places = {key: node.attrs[key] for key in ("stride", "padding", "dilation", "groups")}
-        factor, relu = step_of(scale.weight) * step, bool(node.attrs.get("relu"))
-        written = self._whole.get(node.outputs[0])
-        return [int8_convolution(x, params["weight"], node.params.get("bias"), factor, places, relu, written)]
+        relu, written = bool(node.attrs.get("relu")), self._whole.get(node.outputs[0])
+        weight, bias, weight_step = params["weight"], node.params.get("bias"), step_of(scale.weight)
+        return [int8_convolution(x, weight, bias, weight_step, step, places, relu, written)]
 
     def __call__(self, images: np.ndarray) -> list[np.ndarray]:
         """Return the outputs of the graph for images float32 [N, 3, H, W]."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
-from compress.quant.arithmetic import fake_quant, round_away
+from compress.quant.arithmetic import fake_quant, int8_convolution, round_away
 from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics, observe
 from compress.quant.ranges import METHODS, find_range
@@ -193,3 +193,28 @@ def test_the_range_with_the_least_heatmap_error_is_chosen():
     candidates = [find_range(histograms["image"], method, 99.9) for method in METHODS]
     assert max(candidates) > 1.5 * min(candidates)
     assert error(chosen["image"]) <= min(map(error, candidates)) * 1.05  # like candidates are tried once
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_factors_are_put_together_as_the_compiled_kernels_do(seed):
+    """Products and biases lie so close to ties that the last bit of a factor turns the rounding."""
+    rng = np.random.default_rng(seed)
+    input_step, output_step = rng.uniform(0.001, 1, 2).astype(np.float32)
+    ties = (rng.integers(0, 100, 8) + 0.5) * output_step
+    x = np.where(np.arange(8) < 4, rng.integers(1, 128, 8), 0)
+    weight_step = (ties / np.maximum(x, 1) / input_step).astype(np.float32)
+    bias = np.where(x == 0, ties, 0).astype(np.float32)
+
+    inverse = np.float32(1) / output_step
+    product = (weight_step * (input_step / output_step), bias / output_step)
+    depthwise = (weight_step * (input_step * inverse), bias * inverse)
+    middle = np.zeros((8, 1, 3, 3))
+    middle[:, :, 1, 1] = 1
+    for weight, (factor, added) in ((np.eye(8)[:, :, None, None], product), (middle, depthwise)):
+        places = {"stride": [1, 1], "padding": [weight.shape[2] // 2] * 2, "dilation": [1, 1]}
+        places["groups"] = 8 // weight.shape[1]
+        tensors = [paddle.to_tensor(each.astype(np.float32)) for each in (x.reshape(1, 8, 1, 1), weight)]
+        found = int8_convolution(*tensors, bias, weight_step, input_step, places, False, output_step)
+        exact = (x * factor.astype(np.float64) + added.astype(np.float64)).astype(np.float32)  # rounds once
+        whole = np.floor(exact + np.nextafter(np.float32(0.5), np.float32(0)))
+        assert np.array_equal(found.numpy().ravel(), whole)
