@@ -6,6 +6,7 @@ from compress.graph.cost import graph_cost
 from compress.graph.ir import Graph
 from compress.graph.rules.channels import route_channels
 from compress.graph.rules.input import fold_normalisation
+from compress.graph.rules.pools import chain_max_pools
 from compress.graph.rules.scales import (
     batch_norm_to_scale,
     fold_factors,
@@ -13,21 +14,28 @@ from compress.graph.rules.scales import (
     fold_scale_into_convolutions_behind,
 )
 from compress.graph.rules.sums import enlarge_late, fuse_relu, sum_small_first
-from compress.graph.rules.tidy import drop_identities
+from compress.graph.rules.tidy import drop_identities, drop_masks_of_ones, fuse_transposition
 
 FOLDING: tuple[Callable[[Graph], Graph], ...] = (
     drop_identities,
+    drop_masks_of_ones,
+    fuse_transposition,
     batch_norm_to_scale,
     fold_scale_into_convolution_before,
     fold_factors,
     fold_scale_into_convolutions_behind,
     fuse_relu,
 )
-LEANING: tuple[Callable[[Graph], Graph], ...] = (enlarge_late, sum_small_first, drop_identities)
+LEANING: tuple[Callable[[Graph], Graph], ...] = (
+    enlarge_late,
+    sum_small_first,
+    chain_max_pools,
+    drop_identities,
+)
 
 
 def fold(graph: Graph) -> Graph:
-    """Fold batch norms and constants into convolutions and fuse ReLU; nothing else changes."""
+    """Fold batch norms and constants into convolutions and products, fuse ReLU; nothing else changes."""
     for rule in FOLDING:
         graph = rule(graph)
     return graph

@@ -142,7 +142,9 @@ def _write_deform(out: Program, node: Node, x: list[str], y: list[str]) -> None:
         **ints(node, strides="stride", paddings="padding", dilations="dilation"),
     )
     if bias is not None:
-        out.operator("elementwise_add", {"X": result, "Y": out.param(bias)}, {"Out": y[0]}, axis=1)
+        # With as many axes as the tensor: Paddle Inference loses sight of `axis` when it fuses sum and ReLU.
+        inputs = {"X": result, "Y": out.param(bias.reshape(1, -1, 1, 1))}
+        out.operator("elementwise_add", inputs, {"Out": y[0]}, axis=-1)
 
 
 def _write_linear(out: Program, node: Node, x: list[str], y: list[str]) -> None:

@@ -8,8 +8,12 @@ import numpy as np
 
 from compress.graph.edit import rebuilt, resolved, single_reader
 from compress.graph.ir import Graph, Node
-from compress.graph.ops import factors, places
+from compress.graph.ops import Shape, factors, places
 from compress.graph.ops.table import axis_of
+
+_SCALES = ("scale", "scale_last")
+_WRITES_CHANNELS = ("conv2d", "conv2d_transpose", "deform_conv2d", "scale")
+_LAST = ("linear", "scale_last")  # work along the last axis
 
 
 def batch_norm_to_scale(graph: Graph) -> Graph:
@@ -25,7 +29,7 @@ def _as_scale(node: Node) -> Node:
 
 
 def fold_scale_into_convolution_before(graph: Graph) -> Graph:
-    """Fold a scale into the convolution (or scale) that alone feeds it.
+    """Fold a scale into the convolution, linear map or scale that alone feeds it.
 
     Behind a ReLU that is exact where the factors are positive and nothing is added.
     """
@@ -34,30 +38,46 @@ def fold_scale_into_convolution_before(graph: Graph) -> Graph:
     aliases: dict[str, str] = {}
     for node in graph.nodes:
         before = writers.get(node.inputs[0])
-        if node.kind != "scale" or before is None or single_reader(graph, readers, node.inputs[0]) is None:
+        alone = single_reader(graph, readers, node.inputs[0]) is not None
+        if node.kind not in _SCALES or before is None or not alone:
             continue
         # A chain of scales: what was folded already stands under the name of the first node.
         target = nodes[writers[resolved(node.inputs[0], aliases)].name]
         scale, bias = node.params["scale"], node.params["bias"]
-        if target.kind not in ("conv2d", "conv2d_transpose", "scale"):
-            continue
         if target.attrs.get("relu") and (np.any(scale <= 0) or np.any(bias != 0)):
             continue
-        nodes[target.name] = _scaled_output(target, scale, bias)
-        aliases[node.outputs[0]] = node.inputs[0]
-        del nodes[node.name]
+        if target.kind in _LAST:
+            found = _along_last(node, graph.shapes[node.inputs[0]])
+        else:
+            found = (scale, bias) if node.kind == "scale" and target.kind in _WRITES_CHANNELS else None
+        if found is not None:
+            nodes[target.name] = _scaled_output(target, *found)
+            aliases[node.outputs[0]] = node.inputs[0]
+            del nodes[node.name]
     return rebuilt(graph, nodes.values(), aliases)
+
+
+def _along_last(node: Node, shape: Shape) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return factor and shift of a scale along the last axis of a tensor; None if they go along another."""
+    scale, bias = node.params["scale"], node.params["bias"]
+    if node.kind == "scale_last" or len(shape) == 2:
+        return scale, bias
+    if np.any(scale != scale[0]) or np.any(bias != bias[0]):
+        return None
+    return np.full(shape[-1], scale[0]), np.full(shape[-1], bias[0])
 
 
 def _scaled_output(node: Node, scale: np.ndarray, bias: np.ndarray) -> Node:
     """Return `node` with its outputs multiplied by `scale` and shifted by `bias`, float32 [O]."""
     factor, shift = scale.astype(np.float64), bias.astype(np.float64)
-    if node.kind == "scale":
+    if node.kind in _SCALES:
         params = _float32(scale=node.params["scale"] * factor, bias=node.params["bias"] * factor + shift)
         return replace(node, params=params)
     weight = node.params["weight"].astype(np.float64)
-    if node.kind == "conv2d":
+    if node.kind in ("conv2d", "deform_conv2d"):
         weight = weight * factor[:, None, None, None]
+    elif node.kind == "linear":
+        weight = weight * factor
     else:  # input channels first, outputs counted within each group
         groups = node.attrs["groups"]
         per_group = factor.reshape(groups, 1, -1).repeat(weight.shape[0] // groups, axis=1)
@@ -69,7 +89,7 @@ def _scaled_output(node: Node, scale: np.ndarray, bias: np.ndarray) -> Node:
 
 
 def fold_scale_into_convolutions_behind(graph: Graph) -> Graph:
-    """Fold a scale into the convolutions that read it, where that is exact.
+    """Fold a scale into the convolutions and linear maps that read it, where that is exact.
 
     A shift reaches the border of a padded convolution as zero, not as the shift, so with padding
     only pure factors go.
@@ -79,31 +99,42 @@ def fold_scale_into_convolutions_behind(graph: Graph) -> Graph:
     aliases: dict[str, str] = {}
     for node in graph.nodes:
         output = node.outputs[0]
-        if node.kind != "scale" or output in graph.outputs:
+        if node.kind not in _SCALES or output in graph.outputs:
             continue
         targets = [nodes[each.name] for each in readers.get(output, [])]
-        shifts = bool(np.any(node.params["bias"] != 0))
-        if not targets or any(_refuses(each, shifts) for each in targets):
+        found = [_taken(node, each, graph.shapes[output]) for each in targets]
+        if not targets or None in found:
             continue
-        for target in targets:
-            nodes[target.name] = _scaled_input(target, node.params["scale"], node.params["bias"])
+        for target, scaled in zip(targets, found, strict=True):
+            nodes[target.name] = _scaled_input(target, *scaled)
         aliases[output] = node.inputs[0]
         del nodes[node.name]
     return rebuilt(graph, nodes.values(), aliases)
 
 
-def _refuses(node: Node, shifts: bool) -> bool:
-    return node.kind != "conv2d" or (shifts and node.attrs["padding"] != [0, 0])
+def _taken(node: Node, reader: Node, shape: Shape) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return factor and shift for each number that `reader` multiplies; None if it cannot take them."""
+    if reader.kind == "linear":
+        return _along_last(node, shape)
+    if reader.kind == "conv2d" and node.kind == "scale":
+        shifts = bool(np.any(node.params["bias"] != 0))
+        if not shifts or reader.attrs["padding"] == [0, 0]:
+            return node.params["scale"], node.params["bias"]
+    return None
 
 
 def _scaled_input(node: Node, scale: np.ndarray, bias: np.ndarray) -> Node:
-    """Return a convolution that reads x where `node` reads x * scale + bias; both float32 [I]."""
+    """Return a convolution or linear map that reads x where `node` reads x * scale + bias; float32 [I]."""
     weight = node.params["weight"].astype(np.float64)
-    outputs, per_group = weight.shape[:2]
-    groups = node.attrs["groups"]
-    channels = np.arange(outputs)[:, None] // (outputs // groups) * per_group + np.arange(per_group)
-    shift = (weight * bias[channels][:, :, None, None]).sum(axis=(1, 2, 3))
-    params = {"weight": weight * scale[channels][:, :, None, None]}
+    if node.kind == "linear":
+        outputs, shift = weight.shape[1], bias.astype(np.float64) @ weight
+        params = {"weight": weight * scale[:, None]}
+    else:
+        outputs, per_group = weight.shape[:2]
+        groups = node.attrs["groups"]
+        channels = np.arange(outputs)[:, None] // (outputs // groups) * per_group + np.arange(per_group)
+        shift = (weight * bias[channels][:, :, None, None]).sum(axis=(1, 2, 3))
+        params = {"weight": weight * scale[channels][:, :, None, None]}
     if "bias" in node.params or np.any(shift != 0):
         params["bias"] = node.params.get("bias", np.zeros(outputs)) + shift
     return replace(node, params=_float32(**params))

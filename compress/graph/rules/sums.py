@@ -7,7 +7,8 @@ from compress.graph.ir import Graph, Node
 from compress.graph.ops.products import is_pointwise
 
 _WITH_RELU = ("conv2d", "conv2d_transpose", "add")
-_PIXEL_BY_PIXEL = ("relu", "sigmoid", "hard_sigmoid", "hard_swish", "scale", "batch_norm")
+_PIXEL_BY_PIXEL = ("relu", "sigmoid", "hard_sigmoid", "hard_swish", "silu", "power", "clip", "scale")
+_PIXEL_BY_PIXEL += ("batch_norm",)
 
 
 def fuse_relu(graph: Graph) -> Graph:
