@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import paddle
 import paddle.nn.functional as F
+from paddle.vision.ops import deform_conv2d
 
 from compress.quant.arithmetic import int8_convolution, to_int8
 from lite_deploy.nb.file import LiteModel, Operator
@@ -155,11 +156,49 @@ def _batch_norm(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.
     return (inputs["X"][0] - mean) * (scale / paddle.sqrt(variance + op.get("epsilon"))) + bias
 
 
-def _sum(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
-    y = inputs["Y"][0]
-    y = y.reshape([1, -1, 1, 1]) if op.get("axis") == 1 and y.ndim == 1 else y
-    result = inputs["X"][0] * y if "mul" in op.type else inputs["X"][0] + y
+def _two(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    """Add, multiply or divide; the second begins at `axis` of the first, or ends with it."""
+    x, y = inputs["X"][0], inputs["Y"][0]
+    if y.ndim < x.ndim:
+        start = op.get("axis") if op.get("axis") >= 0 else x.ndim - y.ndim
+        y = y.reshape([1] * start + list(y.shape) + [1] * (x.ndim - start - y.ndim))
+    result = x * y if "mul" in op.type else x / y if "div" in op.type else x + y
     return _activation(op.get("act_type"), result, op) if op.get("act_type") else result
+
+
+def _scale(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    x, factor, shift = inputs["X"][0], op.get("scale"), op.get("bias")
+    result = x * factor + shift if op.get("bias_after_scale", True) else (x + shift) * factor
+    kind = op.get("activation_type")
+    return _activation(kind, result, op) if kind else result
+
+
+def _deform(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    x, offset, mask, weight = (inputs[slot][0] for slot in ("Input", "Offset", "Mask", "Filter"))
+    places = (op.get(name) for name in ("strides", "paddings", "dilations"))
+    bias = inputs["Bias"][0] if inputs.get("Bias") else None
+    result = deform_conv2d(
+        x, offset, weight, bias, *places, op.get("deformable_groups"), op.get("groups"), mask
+    )
+    return _activation(op.get("act_type"), result, op) if op.get("with_act") else result
+
+
+def _fc(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    """Multiply by a matrix the numbers behind the first `in_num_col_dims` axes, taken as one row."""
+    x, weight, axes = inputs["Input"][0], inputs["W"][0], op.get("in_num_col_dims")
+    result = x.reshape([*x.shape[:axes], -1]) @ weight
+    result = result + inputs["Bias"][0].reshape([-1]) if inputs.get("Bias") else result
+    return _activation(op.get("activation_type"), result, op) if op.get("activation_type") else result
+
+
+def _filled(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    shape = list(op.get("shape"))
+    shape[op.get("output_dim_idx")] = inputs["Input"][0].shape[op.get("input_dim_idx")]
+    return paddle.full(shape, op.get("value"))
+
+
+def _slice(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
+    return paddle.slice(inputs["Input"][0], *(list(op.get(name)) for name in ("axes", "starts", "ends")))
 
 
 def _resize(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
@@ -192,16 +231,33 @@ _COMPUTE: dict[str, Callable[[Operator, dict[str, list[paddle.Tensor]]], paddle.
     "conv2d": _convolution,
     "depthwise_conv2d": _convolution,
     "conv2d_transpose": _convolution,
+    "deformable_conv": _deform,
+    "fill_constant_batch_size_like": _filled,
+    "fc": _fc,
+    "matmul_v2": lambda op, inputs: paddle.matmul(
+        inputs["X"][0], inputs["Y"][0], op.get("trans_x"), op.get("trans_y")
+    ),
+    "scale": _scale,
+    "swish": lambda op, inputs: inputs["X"][0] * F.sigmoid(op.get("beta") * inputs["X"][0]),
+    "square": lambda op, inputs: paddle.square(inputs["X"][0]),
+    "sqrt": lambda op, inputs: paddle.sqrt(inputs["X"][0]),
+    "rsqrt": lambda op, inputs: paddle.rsqrt(inputs["X"][0]),
+    "pow": lambda op, inputs: paddle.pow(inputs["X"][0], op.get("factor")),
+    "clip": lambda op, inputs: paddle.clip(inputs["X"][0], op.get("min"), op.get("max")),
+    "softmax": lambda op, inputs: F.softmax(inputs["X"][0], axis=op.get("axis")),
+    "reduce_mean": lambda op, inputs: paddle.mean(inputs["X"][0], list(op.get("dim")), op.get("keep_dim")),
+    "slice": _slice,
     "batch_norm": _batch_norm,
     "scale": _scale,
     "relu": lambda op, inputs: F.relu(inputs["X"][0]),
     "sigmoid": lambda op, inputs: F.sigmoid(inputs["X"][0]),
     "hard_sigmoid": lambda op, inputs: _activation("hard_sigmoid", inputs["X"][0], op),
     "hard_swish": lambda op, inputs: _activation("hard_swish", inputs["X"][0], op),
-    "elementwise_add": _sum,
-    "elementwise_mul": _sum,
-    "fusion_elementwise_add_activation": _sum,
-    "fusion_elementwise_mul_activation": _sum,
+    "elementwise_add": _two,
+    "elementwise_mul": _two,
+    "elementwise_div": _two,
+    "fusion_elementwise_add_activation": _two,
+    "fusion_elementwise_mul_activation": _two,
     "concat": lambda op, inputs: paddle.concat(inputs["X"], op.get("axis")),
     "split": lambda op, inputs: paddle.split(
         inputs["X"][0], op.get("sections") or op.get("num"), op.get("axis")

@@ -73,7 +73,11 @@ class Sketch:
 
     def positive(self, x):
         half = {"scale": np.full(self.shape(x)[1], 1), "bias": np.full(self.shape(x)[1], 0.5)}
-        return self.node("scale", self.node("sigmoid", x), params=half)
+        return self.node("scale", self.node("relu", x), params=half)
+
+    def mixed(self, x):
+        """Return the channels in another order, which rules like to forget where they may."""
+        return self.node("permute", x, order=self.random.permutation(self.shape(x)[1]).tolist())
 
     def spread(self, x, like):
         """Return a sum with `like` of what has one place where that has several."""
@@ -95,8 +99,8 @@ def _conv2d_transpose(s, x):
 
 def _deform_conv2d(s, x):
     channels, places = s.shape(x)[1], {"stride": [1, 1], "padding": [1, 1], "dilation": [1, 1]}
-    inputs = [x, s.conv(x, 18)]
-    inputs += s.choice([], [s.node("sigmoid", s.conv(x, 9))])
+    inputs = [x, s.mixed(s.conv(x, 18))]
+    inputs += s.choice([], [s.mixed(s.node("relu", s.conv(x, 9)))])
     params = {"weight": s.numbers(channels, channels, 3, 3), **s.some_bias(channels)}
     return s.node("deform_conv2d", *inputs, params=params, **places)
 
@@ -105,16 +109,17 @@ def _linear(s, x):
     if s.choice(True, False):
         count = SIZE * SIZE
         params = {"weight": s.numbers(count, count), **s.some_bias(count)}
-        return s.map(s.node("linear", s.rows(x), params=params))
+        return s.map(s.node("linear", s.mixed(s.rows(x)), params=params))
     channels = s.shape(x)[1]
-    pooled = s.node("reshape", s.node("average_pool", x, size=[1, 1]), shape=[channels])
-    params = {"weight": s.numbers(channels, channels), **s.some_bias(channels)}
-    gate = s.node("linear", pooled, params=params)
+    gate = s.node("mean", x, axes=[2, 3], keep=False)
+    for _ in range(2):
+        params = {"weight": s.numbers(channels, channels), **s.some_bias(channels)}
+        gate = s.mixed(s.node("relu", s.node("linear", gate, params=params)))
     return s.spread(s.node("reshape", gate, shape=[channels, 1, 1]), x)
 
 
 def _matmul(s, x):
-    first, second = s.rows(x), s.rows(s.conv(x))
+    first, second = s.mixed(s.rows(x)), s.mixed(s.rows(s.conv(x)))
     if s.choice(True, False):
         second = s.node("transpose", second, axes=[0, 2, 1])
         square = s.node("matmul", first, second, transpose_y=False)
@@ -138,7 +143,8 @@ def _scale(s, x):
 
 
 def _scale_last(s, x):
-    return s.map(s.affine("scale_last", s.affine("scale_last", s.rows(x), SIZE * SIZE), SIZE * SIZE))
+    rows = s.affine("scale_last", s.mixed(s.rows(x)), SIZE * SIZE)
+    return s.map(s.affine("scale_last", rows, SIZE * SIZE))
 
 
 def _power(s, x):
@@ -155,12 +161,14 @@ def _mean(s, x):
     if axes == [2, 3] and s.choice(True, False):
         mean = s.node("mean", x, axes=axes, keep=False)
         return s.spread(s.node("reshape", mean, shape=[s.shape(x)[1], 1, 1]), x)
-    return s.spread(s.node("mean", x, axes=axes, keep=True), x)
+    mean = s.node("mean", x, axes=axes, keep=True)
+    return s.spread(s.choice(mean, s.conv(mean)), x)
 
 
 def _two(kind):
     def example(s, x):
-        other = s.choice(x, s.conv(x), s.node("average_pool", s.conv(x), size=[1, 1]), s.conv(x, 1))
+        small = s.node("average_pool", s.conv(x), size=[1, 1])
+        other = s.choice(x, s.mixed(s.conv(x)), s.mixed(small), s.conv(x, 1))
         other = s.positive(other) if kind == "divide" else other
         return s.node(kind, x, other, **({"relu": s.choice(True, False)} if kind == "add" else {}))
 
@@ -190,8 +198,15 @@ def _slice(s, x):
 
 def _transpose(s, x):
     axes = s.choice([0, 1, 3, 2], [0, 2, 1, 3])
-    there = s.node("relu", s.node("transpose", x, axes=axes))
-    return s.node("transpose", there, axes=axes)
+    there = s.node("transpose", x, axes=axes)
+    return s.node("transpose", s.affine("scale", there, s.shape(there)[1]), axes=axes)
+
+
+def _reshape(s, x):
+    channels = s.shape(x)[1]
+    there = s.node("reshape", x, shape=s.choice([channels * SIZE * SIZE], [channels * SIZE, SIZE]))
+    there = s.affine("scale", there, s.shape(there)[1])
+    return s.node("reshape", there, shape=[channels, SIZE, SIZE])
 
 
 def _max_pool(s, x):
@@ -238,8 +253,8 @@ EXAMPLES = {
     "split": _split,
     "slice": _slice,
     "shuffle": _plain("shuffle", groups=2),
-    "permute": lambda s, x: s.node("permute", x, order=s.random.permutation(s.shape(x)[1]).tolist()),
-    "reshape": lambda s, x: s.map(s.node("relu", s.rows(x))),
+    "permute": Sketch.mixed,
+    "reshape": _reshape,
     "transpose": _transpose,
     "resize_nearest": _resized("resize_nearest"),
     "resize_bilinear": _resized("resize_bilinear", align_corners=False),
@@ -275,10 +290,10 @@ def drawn(kind: str, seed: int, before: list[str], behind: list[str]) -> Graph:
     s = Sketch(seed)
     x = s.conv("image", s.choice(4, 6), 3)
     tensors = [x]
-    for each in (*before, kind, *behind):
+    for each in (*before, "permute", kind, *behind):
         x = EXAMPLES[each](s, x)
         tensors.append(x)
-    s.graph.outputs = [s.conv(x, 3), *([tensors[len(before) + 1]] if seed % 2 else [])]
+    s.graph.outputs = [s.conv(x, 3), *([tensors[len(before) + 2]] if seed % 2 else [])]
     check(s.graph)
     return s.graph
 
