@@ -1,20 +1,17 @@
 """What a graph costs: operators, bytes moved, multiply-adds, and an estimate for ARM.
 
-The estimate is for Paddle-Lite's FP32 kernels on ARMv8, one thread, in instructions. Its factors
-come from reading those kernels: a matrix product works on tiles of 8 channels by 12 pixels; split and
-concatenation copy; a nearest resize converts coordinates pixel by pixel; a transpose computes an
-index for each number. It is there to compare placements, not to predict a time.
+The estimate is for Paddle-Lite's FP32 kernels on ARMv8, one thread (`compress.graph.instructions`). It is
+there to compare placements, not to predict a time.
 """
 
 import math
 from collections import Counter
 from dataclasses import dataclass
 
+from compress.graph.instructions import FIXED
 from compress.graph.ir import Graph, Node
 from compress.graph.ops import operator
 from compress.graph.ops.products import is_depthwise
-
-OPERATOR = 7000  # instructions that an operator costs however small its tensors are
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def node_cost(graph: Graph, node: Node) -> Cost:
     moved = read + written + weights + (2 * written if node.kind == "shuffle" else 0)
     work = operator(node).instructions
     work = work(node, inputs, outputs) if callable(work) else work * written
-    return Cost(operators, 4 * moved, multiply_adds(graph, node), operators * OPERATOR + work)
+    return Cost(operators, 4 * moved, multiply_adds(graph, node), operators * FIXED["fp32"] + work)
 
 
 def multiply_adds(graph: Graph, node: Node) -> int:

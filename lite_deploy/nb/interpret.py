@@ -184,8 +184,9 @@ def _deform(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tens
 
 
 def _fc(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
-    """Multiply by a matrix the numbers behind the first `in_num_col_dims` axes, taken as one row."""
-    x, weight, axes = inputs["Input"][0], inputs["W"][0], op.get("in_num_col_dims")
+    """Multiply by a matrix the last axis; of a `mul`, all behind the first `in_num_col_dims` as one row."""
+    x, weight = inputs["Input"][0], inputs["W"][0]
+    axes = op.get("in_num_col_dims") if op.get("op_type") == "mul" else x.ndim - 1
     result = x.reshape([*x.shape[:axes], -1]) @ weight
     result = result + inputs["Bias"][0].reshape([-1]) if inputs.get("Bias") else result
     return _activation(op.get("activation_type"), result, op) if op.get("activation_type") else result

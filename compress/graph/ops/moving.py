@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from compress.graph import instructions
 from compress.graph.ir import Node
 from compress.graph.ops.table import (
     FIXED,
@@ -20,13 +21,12 @@ from compress.graph.ops.table import (
     need,
 )
 
-COPY = 0.6  # instructions to copy a number
-PIECE = 300  # for each part of a split or concatenation
-
 
 def _pieces(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    parts = max(len(inputs), len(outputs))
-    return COPY * sum(math.prod(shape) for shape in outputs) + PIECE * parts
+    """Return what it takes to copy parts; each number in front of the axis is a run of its own."""
+    runs = math.prod(inputs[0][: axis_of(node, len(inputs[0]))])
+    numbers = sum(math.prod(shape) for shape in outputs)
+    return instructions.moving(max(len(inputs), len(outputs)), runs, numbers)
 
 
 def _concat_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
@@ -135,7 +135,7 @@ def _resize_bilinear(node: Node, inputs: Tensors, params: Params) -> paddle.Tens
 
 
 def _average_pool_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    return 1.5 * math.prod(inputs[0]) + 4 * math.prod(outputs[0])
+    return instructions.pooling(math.prod(inputs[0]), math.prod(outputs[0]))
 
 
 def _max_pool_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
@@ -212,7 +212,7 @@ MOVING = {
         lambda node, inputs, params: inputs[0].reshape([inputs[0].shape[0], *node.attrs["shape"]]),
         orders=FIXED,
         factors=FIXED,
-        instructions=COPY,
+        instructions=instructions.COPY,
     ),
     "transpose": Operator(
         "output axis i is input axis axes[i] [axes: list of ints, the first 0]",

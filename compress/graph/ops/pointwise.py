@@ -6,6 +6,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from compress.graph import instructions
 from compress.graph.ir import Node
 from compress.graph.ops.table import (
     FIRST,
@@ -85,7 +86,7 @@ def _mean(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
 
 
 def _mean_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    return 1.5 * math.prod(inputs[0]) + 4 * math.prod(outputs[0])
+    return instructions.pooling(math.prod(inputs[0]), math.prod(outputs[0]))
 
 
 def _power(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
@@ -101,7 +102,7 @@ def _power(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
 
 
 def _power_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    return {2.0: 0.9, 0.5: 2.0, -0.5: 3.0}.get(node.attrs["exponent"], 30.0) * math.prod(outputs[0])
+    return instructions.power(node.attrs["exponent"]) * math.prod(outputs[0])
 
 
 def _clip_shape(node: Node, inputs: list[Shape]) -> list[Shape]:

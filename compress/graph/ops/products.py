@@ -7,6 +7,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle.vision.ops import deform_conv2d
 
+from compress.graph import instructions
 from compress.graph.ir import Node
 from compress.graph.ops.table import FIXED, SAME, Operator, Params, Places, Shape, Tensors, Ways, need
 
@@ -105,19 +106,11 @@ def _uses(node: Node, inputs: list[Shape], outputs: list[Shape]) -> int:
 
 
 def _convolution_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    macs, written = _uses(node, inputs, outputs), math.prod(outputs[0])
-    if is_depthwise(node):
-        return 0.75 * macs + 0.5 * written
-    weight = node.params["weight"]
-    if node.kind == "conv2d" and weight.shape[2:] == (1, 1):
-        return tiles(weight.shape[0], weight.shape[1], written // weight.shape[0])
-    return 0.4 * macs + written
-
-
-def tiles(outputs: int, inputs: int, places: int) -> float:
-    """Return the instructions of a matrix product [outputs, inputs] x [inputs, places]."""
-    count = math.ceil(outputs / 8) * math.ceil(places / 12)
-    return count * (29 * inputs + 110) + 0.8 * inputs * places
+    transposed = node.kind == "conv2d_transpose"
+    batch, _, *size = inputs[0] if transposed else outputs[0]
+    weight, pixels = node.params["weight"].shape, batch * math.prod(size)
+    written = math.prod(outputs[0])
+    return instructions.convolution(weight, node.attrs["groups"], pixels, written, transposed)
 
 
 def _deform_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
@@ -139,10 +132,9 @@ def _deform(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
 
 
 def _deform_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    # Four corners are weighed for each number of the matrix that is then multiplied by.
     weight, (batch, _, *sides) = node.params["weight"], outputs[0]
     depth, places = math.prod(weight.shape[1:]), batch * math.prod(sides)
-    return 30.0 * depth * places + tiles(weight.shape[0], depth, places)
+    return instructions.sampling(depth, places) + instructions.product(weight.shape[0], depth, places)
 
 
 def _linear_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
@@ -172,7 +164,7 @@ def _linear_multiply_adds(node: Node, inputs: list[Shape], outputs: list[Shape])
 
 
 def _linear_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    return tiles(math.prod(outputs[0][:-1]), inputs[0][-1], outputs[0][-1])
+    return instructions.product(math.prod(outputs[0][:-1]), inputs[0][-1], outputs[0][-1])
 
 
 def _matmul_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
@@ -195,7 +187,7 @@ def _matmul_multiply_adds(node: Node, inputs: list[Shape], outputs: list[Shape])
 
 def _matmul_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
     *batch, rows, columns = outputs[0]
-    return math.prod(batch) * tiles(rows, inputs[0][-1], columns)
+    return math.prod(batch) * instructions.product(rows, inputs[0][-1], columns)
 
 
 def _by_kernel(node: Node, read: np.ndarray, written: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,91 @@
+"""How many processor instructions operators take on ARM: one model for graphs and for the `.nb` made of them.
+
+The work of Paddle-Lite's kernels for ARMv8 is counted as their loops do it (read in its sources: a matrix
+product works on tiles of 8 channels by 12 pixels, 16 in FP16; INT8 multiplies four numbers at once with
+`sdot`; split and concatenation copy; a nearest resize converts coordinates pixel by pixel; a transposition
+computes an index for each number), one thread, one image. Two factors for each precision, what an operator
+costs however small its tensors are and how much longer convolutions take than counted, are solved from
+TinyPose without rewriting at 128x96 and 256x192, whose instructions were counted on the real runtime under an
+emulator:
+
+| | 128x96 | 256x192 |
+|---|---|---|
+| FP32 | 59.7 million | 221.3 million |
+| FP16 | 50.2 | 174.5 |
+| INT8, sdot | 55.6 | 193.7 |
+
+It then gives 42.6 million for FP32 128x96 with the shuffles left out, where 42.7 were counted. What each
+number of the other operators costs stands in the table of operators (`compress.graph.ops`).
+"""
+
+import math
+from collections.abc import Sequence
+
+FIXED = {"fp32": 9_170, "fp16": 11_120, "int8": 13_370}  # for each operator
+_CONVOLUTION = {"fp32": 0.94, "fp16": 1.03, "int8": 1.18}  # of what is counted below
+_PIECE = 300  # for each part of a split or concatenation
+_RUN = 25  # for each run of numbers that one of them copies at once
+COPY = 0.6  # for each number; half of it in FP16, where eight numbers are worked on at once
+
+
+def moving(parts: int, runs: int, numbers: float) -> float:
+    """Return what a split or concatenation takes: `parts`, each copied in so many `runs`."""
+    return COPY * numbers + parts * (_PIECE + _RUN * runs)
+
+
+def pooling(read: float, written: float) -> float:
+    """Return what an average pooling or a mean takes; numbers read and written."""
+    return 1.5 * read + 4 * written
+
+
+def convolution(
+    weight: Sequence[int],
+    groups: int,
+    pixels: int,
+    written: int,
+    transposed: bool = False,
+    precision: str = "fp32",
+    to_int8: bool = False,
+) -> float:
+    """Return what a convolution takes.
+
+    Args:
+        weight: shape, OIHW, or IOHW if it is transposed.
+        groups: of channels.
+        pixels: of its output, or of its input if it is transposed: how often each kernel is used.
+        written: numbers.
+        transposed: a transposed one.
+        precision: fp32, fp16 or int8.
+        to_int8: it writes INT8 again.
+    """
+    macs = math.prod(weight) * pixels
+    if groups > 1 and weight[1] == 1:
+        each, end = {"fp32": (0.75, 0.5), "fp16": (0.4, 0.3), "int8": (0.6, 1.2)}[precision]
+        work = each * macs + end * written
+    elif transposed or tuple(weight[2:]) != (1, 1):
+        each, end = {"fp32": (0.4, 1), "fp16": (0.2, 1), "int8": (0.2, 2)}[precision]
+        work = each * macs + end * written
+    else:
+        work = product(weight[0], weight[1], pixels, precision, to_int8)
+    return _CONVOLUTION[precision] * work
+
+
+def product(rows: int, depth: int, columns: int, precision: str = "fp32", to_int8: bool = False) -> float:
+    """Return what a product of matrices [rows, depth] and [depth, columns] takes."""
+    tiles = math.ceil(rows / 8) * math.ceil(columns / (16 if precision == "fp16" else 12))
+    match precision:
+        case "fp32":
+            return tiles * (29 * depth + 110) + 0.8 * depth * columns
+        case "fp16":
+            return tiles * (19.5 * depth + 90) + 0.5 * depth * columns
+    return tiles * (29 * math.ceil(depth / 4) + (260 if to_int8 else 200)) + 0.5 * depth * columns
+
+
+def sampling(depth: int, places: int) -> float:
+    """Return what a deformable convolution takes to collect what it multiplies: four corners a number."""
+    return 30.0 * depth * places
+
+
+def power(exponent: float) -> float:
+    """Return what a power takes for each number; but for a few, it goes through logarithms."""
+    return {2.0: 0.9, 0.5: 2.0, -0.5: 3.0}.get(exponent, 30.0)
