@@ -166,13 +166,6 @@ def _two(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
     return _activation(op.get("act_type"), result, op) if op.get("act_type") else result
 
 
-def _scale(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
-    x, factor, shift = inputs["X"][0], op.get("scale"), op.get("bias")
-    result = x * factor + shift if op.get("bias_after_scale", True) else (x + shift) * factor
-    kind = op.get("activation_type")
-    return _activation(kind, result, op) if kind else result
-
-
 def _deform(op: Operator, inputs: dict[str, list[paddle.Tensor]]) -> paddle.Tensor:
     x, offset, mask, weight = (inputs[slot][0] for slot in ("Input", "Offset", "Mask", "Filter"))
     places = (op.get(name) for name in ("strides", "paddings", "dilations"))
@@ -249,7 +242,6 @@ _COMPUTE: dict[str, Callable[[Operator, dict[str, list[paddle.Tensor]]], paddle.
     "reduce_mean": lambda op, inputs: paddle.mean(inputs["X"][0], list(op.get("dim")), op.get("keep_dim")),
     "slice": _slice,
     "batch_norm": _batch_norm,
-    "scale": _scale,
     "relu": lambda op, inputs: F.relu(inputs["X"][0]),
     "sigmoid": lambda op, inputs: F.sigmoid(inputs["X"][0]),
     "hard_sigmoid": lambda op, inputs: _activation("hard_sigmoid", inputs["X"][0], op),
