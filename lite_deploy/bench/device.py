@@ -43,6 +43,7 @@ class Device(ABC):
 
     name: str  # for example adb:SERIAL
     temporary: str  # its folder for temporary files
+    launcher: tuple[str, ...] = ()  # the command that programs built for the device are started with
 
     @abstractmethod
     def shell(self, script: str, timeout: float = SHORT) -> Done:
@@ -71,6 +72,10 @@ class Device(ABC):
 
     def close(self) -> None:  # noqa: B027 (only ssh has a connection to end)
         """End connections."""
+
+    def described(self) -> str:
+        """Return what `lite_deploy.bench.machine` reads of a device that is only described; else nothing."""
+        return ""
 
     def run(self, words: Sequence[str], timeout: float = SHORT) -> Done:
         """Run a command given as words; see `shell`."""

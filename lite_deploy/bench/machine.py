@@ -114,7 +114,7 @@ class Machine:
 
 def inspect(device: Device) -> Machine:
     """Ask a device what it is."""
-    return parse(device.shell(_PROBE).out)
+    return parse(device.described() or device.shell(_PROBE).out)
 
 
 def temperatures(device: Device) -> dict[str, float]:

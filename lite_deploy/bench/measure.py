@@ -1,7 +1,5 @@
 """Measure the cases of a plan on a device, round by round, and write each result down at once."""
 
-import json
-import shlex
 import tempfile
 import time
 from collections import Counter
@@ -15,48 +13,21 @@ from pydantic import ValidationError
 
 from lite_deploy.bench import results as lines
 from lite_deploy.bench import stats
-from lite_deploy.bench.device import Device, DeviceLost, TimedOut, last_line
+from lite_deploy.bench.device import Device, DeviceLost
 from lite_deploy.bench.machine import Machine, hottest, temperatures
 from lite_deploy.bench.plan import Case, order
 from lite_deploy.bench.results import Results, append
+from lite_deploy.bench.runner import RunFailed, Runner, push, start, stop_leftover
 from lite_deploy.bench.scene import Scene, check, expected_outputs
 from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import FILE, Artifact, ModelRecord
 from tinypose.console import err, track
 from tinypose.errors import UserError
-from tinypose.files import sha256
 
 PICTURE, HEATMAPS = "picture.ppm", "heatmaps.f32"
 PATIENCE = 120.0  # seconds beyond warm-up and runs after which a process is stuck
 WARMER = 5.0  # degrees above the start at which a device should cool down first
 TRIES = 2  # a case that failed so often is given up
-
-_SIGNALS = {
-    132: "illegal instruction: the processor lacks what the model or the runner was built for",
-    134: "aborted",
-    135: "bus error",
-    137: "killed: out of memory?",
-    139: "segmentation fault",
-}
-
-
-class RunFailed(Exception):
-    """The runner on the device did not give a result."""
-
-
-@dataclass(frozen=True)
-class Runner:
-    """What runs on the device: `cpp`, with files to push, or `python`, started by a command."""
-
-    kind: str
-    files: tuple[Path, ...] = ()
-    python: str = ""
-
-    def command(self, folder: str) -> list[str]:
-        """Return how to start it on the device."""
-        if self.kind == "python":
-            return [self.python, "-m", "lite_deploy.bench.local_runner"]
-        return [f"{folder}/pose_runner"]
 
 
 @dataclass(frozen=True)
@@ -105,7 +76,7 @@ def bench(job: Job, cases: Sequence[Case]) -> None:
     reason = "interrupted"
     try:
         job.device.make_folder(job.there.rpartition("/")[2])
-        _stop_leftover(job)
+        stop_leftover(job.device, job.there)
         _push(job, {case.model.name: case.model for case in cases}.values())
         _measure_rounds(job, _sound_cases(job, cases))
         reason = "complete"
@@ -115,7 +86,7 @@ def bench(job: Job, cases: Sequence[Case]) -> None:
     finally:
         append(job.results.path, lines.EndLine(reason=reason))
         with suppress(DeviceLost):
-            _stop_leftover(job)
+            stop_leftover(job.device, job.there)
             job.device.remove(job.there)
 
 
@@ -126,10 +97,7 @@ def _push(job: Job, models: Iterable[ModelRecord]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         picture = Path(temporary) / PICTURE
         job.scene.write(picture)
-        for file in track([*files, picture], f"copying to {job.device.name}"):
-            target = f"{job.there}/{file.name}"
-            if job.device.checksum(target) != sha256(file):
-                job.device.push(file, target)
+        push(job.device, [*files, picture], job.there)
 
 
 def _sound_cases(job: Job, cases: Sequence[Case]) -> list[Case]:
@@ -229,38 +197,15 @@ def _run(job: Job, case: Case, options: Options, more: Sequence[str] = ()) -> di
     Raises:
         RunFailed: it was stuck, crashed or says why it cannot.
     """
-    runner, scene, there = job.runner, job.scene, job.there
-    command = [*runner.command(there), "--pose", f"{there}/{FILE}", "--model", case.model.name]
-    command += ["--image", f"{there}/{PICTURE}", "--box", ",".join(f"{each:g}" for each in scene.box)]
-    command += ["--threads", str(case.threads), "--runs", str(options.runs)]
-    command += ["--seconds", f"{options.seconds:g}", "--warmup-seconds", f"{options.warmup_seconds:g}"]
+    scene, there = job.scene, job.there
+    words = ["--pose", f"{there}/{FILE}", "--model", case.model.name]
+    words += ["--image", f"{there}/{PICTURE}", "--box", ",".join(f"{each:g}" for each in scene.box)]
+    words += ["--threads", str(case.threads), "--runs", str(options.runs)]
+    words += ["--seconds", f"{options.seconds:g}", "--warmup-seconds", f"{options.warmup_seconds:g}"]
     if case.cores:
-        command += ["--cores", ",".join(map(str, case.cores))]
-    library = f"LD_LIBRARY_PATH={shlex.quote(there)} " if runner.kind == "cpp" else ""
-    # The shell notes the process, so that one that outlives a lost connection can be found and ended.
-    script = f"{library}{shlex.join([*command, *more])} & p=$!; echo $p > {shlex.quote(there)}/pid; wait $p"
+        words += ["--cores", ",".join(map(str, case.cores))]
     timeout = options.warmup_seconds + options.seconds + PATIENCE
-    try:
-        done = job.device.shell(script, timeout)
-    except TimedOut as error:
-        _stop_leftover(job)
-        raise RunFailed(f"stuck: {error}") from None
-    printed = [line for line in done.out.splitlines() if line.startswith("{")]
-    try:
-        values = json.loads(printed[-1])
-    except (IndexError, ValueError):
-        why = _SIGNALS.get(done.code) or last_line(done.err)
-        raise RunFailed(f"the runner ended with exit code {done.code}: {why}") from None
-    if values.get("kind") != "visit":
-        raise RunFailed(str(values.get("message")))
-    return values
-
-
-def _stop_leftover(job: Job) -> None:
-    """End a runner of ours that is still at work on the device."""
-    name, folder = job.there.rpartition("/")[2], shlex.quote(job.there)
-    ours = f"grep -q {name} /proc/$p/cmdline 2>/dev/null"
-    job.device.shell(f"p=$(cat {folder}/pid 2>/dev/null) && {ours} && kill -9 $p; true")
+    return start(job.device, job.runner, there, [*words, *more], timeout, "visit")
 
 
 def _note_failure(job: Job, case: Case, message: str) -> None:

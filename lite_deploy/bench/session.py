@@ -7,28 +7,14 @@ from pathlib import Path
 
 from lite_deploy.bench.device import Device
 from lite_deploy.bench.machine import Machine
-from lite_deploy.bench.measure import Options, Runner
+from lite_deploy.bench.measure import Options
 from lite_deploy.bench.plan import Case
 from lite_deploy.bench.results import Results, RunLine, append, drop_half_line, read_results
+from lite_deploy.bench.runner import Runner
 from lite_deploy.engines import tool_versions
 from tinypose.artifact.record import FILE, Artifact
 from tinypose.errors import UserError
 from tinypose.files import sha256
-
-
-def cpp_runner(folder: Path) -> Runner:
-    """Return the C++ runner in the `device` folder of its build, with the libraries beside it.
-
-    Raises:
-        UserError: there is none.
-    """
-    program = folder / "pose_runner"
-    if not program.is_file():
-        raise UserError(
-            f"--runner {folder}: no pose_runner in it; expected the folder `device` of a build of "
-            "lite_deploy/cpp, or `python` where the device has this package (docs/benchmark.md)"
-        )
-    return Runner("cpp", (program, *sorted(each for each in folder.iterdir() if ".so" in each.suffixes)))
 
 
 def open_results(

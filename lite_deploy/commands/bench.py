@@ -2,14 +2,20 @@
 
 import re
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lite_deploy.commands.devices import DeviceOption, KeyOption, KnownHostsOption, PythonOption, RunnerOption
+from lite_deploy.commands.devices import (
+    DeviceOption,
+    KeyOption,
+    KnownHostsOption,
+    PaddleLiteOption,
+    PythonOption,
+    RunnerOption,
+)
 from lite_deploy.commands.options import FolderArgument
 
 
@@ -18,6 +24,7 @@ def bench(
     device: DeviceOption = "local",
     runner: RunnerOption = None,
     python: PythonOption = "python3",
+    paddle_lite: PaddleLiteOption = None,
     key: KeyOption = None,
     known_hosts: KnownHostsOption = None,
     out: Annotated[
@@ -60,12 +67,12 @@ def bench(
 
     Exit code 1 if a case could not be measured: its output was wrong, or it crashed.
     """
-    from lite_deploy.bench.devices import open_device
+    from lite_deploy.bench.devices import choose_runner, open_device
     from lite_deploy.bench.machine import inspect
-    from lite_deploy.bench.measure import Job, Options, Runner
+    from lite_deploy.bench.measure import Job, Options
     from lite_deploy.bench.measure import bench as measure
     from lite_deploy.bench.plan import cases, fits
-    from lite_deploy.bench.session import cpp_runner, describe, open_results
+    from lite_deploy.bench.session import describe, open_results
     from lite_deploy.bench.show import show_fits, show_machine, show_results
     from tinypose.artifact.record import read_artifact
     from tinypose.console import err
@@ -81,12 +88,7 @@ def bench(
         raise UserError("--resume: expected the file to go on with, --out FILE, and no --overwrite")
     if max_rounds < rounds:
         raise UserError(f"--max-rounds {max_rounds}: expected {rounds} (--rounds) or more")
-    if runner is None and device != "local":
-        raise UserError("--runner: expected the folder `device` of a build of lite_deploy/cpp, or `python`")
-    if runner in (None, "python"):
-        chosen = Runner("python", python=sys.executable if device == "local" else python)
-    else:
-        chosen = cpp_runner(Path(runner))
+    chosen = choose_runner(device, runner, python, paddle_lite)
     options = Options(
         rounds=rounds,
         max_rounds=max_rounds,

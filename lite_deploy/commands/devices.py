@@ -8,7 +8,9 @@ import typer
 DeviceOption = Annotated[
     str,
     typer.Option(
-        metavar="DEVICE", help="adb, adb:SERIAL, ssh:[USER@]HOST[:PORT], or local, which is this machine."
+        metavar="DEVICE",
+        help="adb, adb:SERIAL, ssh:[USER@]HOST[:PORT], emulator:CORE (A53, A73, A76, A78), or local: this "
+        "machine.",
     ),
 ]
 KeyOption = Annotated[
@@ -30,4 +32,13 @@ RunnerOption = Annotated[
 ]
 PythonOption = Annotated[
     str, typer.Option(metavar="PROGRAM", help="The device's Python, for --runner python.")
+]
+PaddleLiteOption = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        metavar="FOLDER",
+        help="emulator: an unpacked ARM Linux release of Paddle-Lite, the folder that holds cxx/.",
+    ),
 ]

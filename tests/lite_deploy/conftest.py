@@ -202,3 +202,16 @@ def exported(tmp_path_factory) -> Exported:
     result = CliRunner().invoke(app, ["export", "-c", str(config), "--quant", str(quant), str(target)])
     assert result.exit_code == 0, result.output
     return Exported(target, config, weights, quant)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory) -> tuple[Path, Path]:
+    """Six drawn pictures with annotated people: their annotations, and the folder of pictures."""
+    from tinypose.cli import app as tinypose
+
+    folder = tmp_path_factory.mktemp("drawn")
+    result = CliRunner().invoke(
+        tinypose, ["synth", str(folder / "set"), "--images", "6", "--seed", "3", "--workers", "1"]
+    )
+    assert result.exit_code == 0, result.output
+    return folder / "set" / "annotations.json", folder / "set" / "images"

@@ -173,19 +173,6 @@ def test_noise_is_the_same_every_time_and_varied(exported):
     assert (crops[0] != crops[1]).mean() > 0.9
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    """Six drawn pictures with annotated people: their annotations, and the folder of pictures."""
-    from tinypose.cli import app as tinypose
-
-    folder = tmp_path_factory.mktemp("drawn")
-    result = CliRunner().invoke(
-        tinypose, ["synth", str(folder / "set"), "--images", "6", "--seed", "3", "--workers", "1"]
-    )
-    assert result.exit_code == 0, result.output
-    return folder / "set" / "annotations.json", folder / "set" / "images"
-
-
 def test_eval_through_the_runtime_finds_what_the_network_finds(exported, drawn, tmp_path):
     from tinypose.cli import app as tinypose
 

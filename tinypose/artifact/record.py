@@ -129,6 +129,7 @@ class ParityRecord(Record):
     correlation: float
     moved: int = Field(description="joints whose maximum lies elsewhere")
     joints: int = Field(description="of how many")
+    device: str = Field("", description="where the model ran; empty: on the machine that compared")
 
 
 class AccuracyRecord(Record):
@@ -138,6 +139,7 @@ class AccuracyRecord(Record):
     data: str
     people: int
     flip: bool
+    device: str = Field("", description="where the model ran; empty: on the machine that measured")
     metrics: dict[str, float | None] = Field(description="percent")
 
 
