@@ -95,6 +95,37 @@ class VisitLine(Case):
         return np.sum([self.crop_ms, self.network_ms, self.decode_ms], axis=0)
 
 
+class OperatorCount(BaseModel):
+    """The instructions of one operator of a `.nb`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    type: str
+    kernel: str
+    precision: str
+    counts: dict[str, int] = Field(description="by class")
+
+    @property
+    def name(self) -> str:
+        """What to call its kind: the type, and how it computes where that differs within a model."""
+        if self.type == "calib":
+            return f"calib {self.kernel}"
+        return f"{self.type} int8, {self.kernel}" if self.precision == "int8" else self.type
+
+
+class CountLine(Line):
+    """The instructions of one inference on an emulated core, one thread: a count and no time."""
+
+    kind: Literal["count"] = "count"
+    model: str
+    core: str = Field(description="that was described to the engine, for example A78")
+    engine_version: str
+    total: int
+    counts: dict[str, int] = Field(description="by class: lite_deploy.bench.emulator.count.CLASSES")
+    again: int = Field(description="the total of another inference of the same process")
+    operators: list[OperatorCount] = Field(description="in order; empty if they could not be told apart")
+
+
 class FailureLine(Case):
     """A model that must not, or could not, be measured."""
 
@@ -109,7 +140,9 @@ class EndLine(Line):
     reason: Literal["complete", "interrupted", "lost"]
 
 
-AnyLine = Annotated[RunLine | CheckLine | VisitLine | FailureLine | EndLine, Field(discriminator="kind")]
+AnyLine = Annotated[
+    RunLine | CheckLine | VisitLine | CountLine | FailureLine | EndLine, Field(discriminator="kind")
+]
 _LINE: TypeAdapter[Any] = TypeAdapter(AnyLine)
 
 
@@ -121,6 +154,7 @@ class Results:
     run: RunLine
     checks: list[CheckLine] = field(default_factory=list)
     visits: list[VisitLine] = field(default_factory=list)
+    counts: list[CountLine] = field(default_factory=list)
     failures: list[FailureLine] = field(default_factory=list)
     complete: bool = False
 
@@ -170,6 +204,8 @@ def read_results(path: str | Path) -> Results:
             results.checks.append(line)
         elif isinstance(line, VisitLine):
             results.visits.append(line)
+        elif isinstance(line, CountLine):
+            results.counts.append(line)
         elif isinstance(line, FailureLine):
             results.failures.append(line)
         else:

@@ -1,14 +1,11 @@
 """Start a measurement, or go on with one: its runner, its description, its results file."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lite_deploy.bench.device import Device
 from lite_deploy.bench.machine import Machine
-from lite_deploy.bench.measure import Options
-from lite_deploy.bench.plan import Case
 from lite_deploy.bench.results import Results, RunLine, append, drop_half_line, read_results
 from lite_deploy.bench.runner import Runner
 from lite_deploy.engines import tool_versions
@@ -37,9 +34,18 @@ def open_results(
         results = read_results(path)
         _check_same(path, results.run, line)
         return results
+    check_new(path, overwrite)
+    return begin_results(path, line.model_copy(update={"folder": device.make_folder()}))
+
+
+def check_new(path: Path, overwrite: bool) -> None:
+    """Raise UserError if a results file is there that must not be overwritten."""
     if path.exists() and not overwrite:
         raise UserError(f"{path}: is there already; go on with it (--resume), or --overwrite it")
-    line = line.model_copy(update={"folder": device.make_folder()})
+
+
+def begin_results(path: Path, line: RunLine) -> Results:
+    """Begin a results file, in place of one that is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     append(path, line)
@@ -52,11 +58,20 @@ def describe(
     device: Device,
     machine: Machine,
     runner: Runner,
-    cases: Sequence[Case],
-    options: Options,
+    options: dict[str, Any],
     label: str = "",
 ) -> RunLine:
-    """Describe a run: the first line of its file, but for the folder on the device."""
+    """Describe a run: the first line of its file, but for the folder on the device.
+
+    Args:
+        artifact: what the folder's `pose.json` says.
+        folder: where the models are.
+        device: where it is measured.
+        machine: what that is.
+        runner: with what.
+        options: how; a run that is resumed must have the same.
+        label: the user's name for it.
+    """
     models = [
         {
             "name": model.name,
@@ -64,6 +79,7 @@ def describe(
             "target": model.target,
             "precision": model.precision,
             "bytes": sum(file.bytes for file in model.files),
+            "sha256": model.files[0].sha256,
         }
         for model in artifact.models
     ]
@@ -81,7 +97,7 @@ def describe(
             "models": models,
         },
         tools=tool_versions(),
-        options={**asdict(options), "runner": runner.kind, "cases": [list(case.key) for case in cases]},
+        options={**options, "runner": runner.kind},
         folder="",
     )
 

@@ -87,3 +87,34 @@ def _row(case: CaseStats) -> list[str]:
     times = [f"{each:.2f}" for each in (s.p90, s.p99, s.minimum, case.first_ms, case.load_ms)]
     counts = [f"{case.peak_mb:.0f}", f"{s.runs} in {s.rounds}"]
     return [case.model, str(case.threads), case.cluster, f"{s.median:.2f}", interval, *times, *counts]
+
+
+def show_counts(results: Results) -> None:
+    """Print the instructions of each model, by class and by kind of operator."""
+    counts = results.counts
+    core = counts[0].core
+    title = f"{results.name}: million instructions of one inference, one thread, emulated {core}: no times"
+    names = ("total", *(name.replace("_", " ") for name in counts[0].counts))
+    rows = [(c.model, *(_millions(each) for each in (c.total, *c.counts.values()))) for c in counts]
+    out.print(table(escape(title), ("model", *names), rows))
+    kinds: dict[str, dict[str, int]] = {}
+    for line in counts:
+        for op in line.operators:
+            of_kind = kinds.setdefault(op.name, {})
+            of_kind[line.model] = of_kind.get(line.model, 0) + sum(op.counts.values())
+    ordered = sorted(kinds.items(), key=lambda item: -max(item[1].values()))
+    rows = [
+        (kind, *(_millions(of[line.model]) if line.model in of else "" for line in counts))
+        for kind, of in ordered
+    ]
+    if rows:
+        out.print(table("the same by kind of operator", ("kind", *(line.model for line in counts)), rows))
+    for line in counts:
+        if not line.operators:
+            out.print(f"{line.model}: not told by operator: no call of the engine's runs once for each")
+        if line.again != line.total:
+            out.print(f"{line.model}: another inference of the same process took {line.again:,} instructions")
+
+
+def _millions(value: int) -> str:
+    return f"{value / 1e6:.2f}"

@@ -3,6 +3,7 @@
 import re
 import signal
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -65,9 +66,13 @@ def bench(
     another order each time, until each median is known well enough. Results are on disk as soon as they are
     there: --resume goes on after a lost cable, Ctrl-C or a killed process.
 
+    On `emulator:CORE` nothing is timed: the instructions of one inference are counted, exactly, by class and
+    by operator; of the other options only --model, --image, --box, --label, --out and --overwrite count then.
+
     Exit code 1 if a case could not be measured: its output was wrong, or it crashed.
     """
     from lite_deploy.bench.devices import choose_runner, open_device
+    from lite_deploy.bench.emulator.device import Emulator
     from lite_deploy.bench.machine import inspect
     from lite_deploy.bench.measure import Job, Options
     from lite_deploy.bench.measure import bench as measure
@@ -111,8 +116,12 @@ def bench(
         every = fits(artifact, folder, machine, chosen.kind)
         found = [fit for fit in every if not model or fit.model.name in model]
         show_fits(folder, found)
+        if isinstance(opened, Emulator):
+            _count(artifact, folder, opened, chosen, scene, found, path, label, resume, overwrite)
+            return
         planned = cases([fit for fit in found if fit.runs], machine, counts, cluster, chosen.kind)
-        line = describe(artifact, folder, opened, machine, chosen, planned, options, label)
+        about = {**asdict(options), "cases": [list(case.key) for case in planned]}
+        line = describe(artifact, folder, opened, machine, chosen, about, label)
         results = open_results(path, line, opened, resume, overwrite)
         job = Job(artifact, folder, opened, machine, chosen, scene, options, results)
         try:
@@ -130,6 +139,25 @@ def bench(
     if missed := [case.key for case in planned if case.key not in measured]:
         named = "; ".join(f"{model}, {count} threads, {place}" for model, count, place in missed)
         err.print(f"not measured, for the reasons above: {named}", style="red", markup=False)
+        raise typer.Exit(1)
+
+
+def _count(artifact, folder, device, runner, scene, found, path, label, resume, overwrite) -> None:
+    """Count on an emulated core, and print."""
+    from lite_deploy.bench.emulator.count import bench_counts
+    from lite_deploy.bench.session import check_new
+    from lite_deploy.bench.show import show_counts
+    from tinypose.console import out as console
+    from tinypose.errors import UserError
+
+    if resume:
+        raise UserError("--resume: counting takes a minute and is not resumed; use --overwrite")
+    check_new(path, overwrite)
+    results = bench_counts(artifact, folder, device, runner, scene, found, path, label)
+    if results.counts:
+        show_counts(results)
+        console.print(f"{path}: compare it with another by: lite-deploy compare OLD NEW", markup=False)
+    if not results.counts or results.failures:
         raise typer.Exit(1)
 
 

@@ -4,6 +4,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lite_deploy.bench.device import SHORT, Local, call, need
@@ -33,6 +35,26 @@ class Emulator(Local):
         self._sysroot = tempfile.TemporaryDirectory(prefix="pose-emulator-")
         describe_in(Path(self._sysroot.name), core, libraries)
         self.launcher = (program, "-cpu", core.qemu, "-L", self._sysroot.name)
+
+    @contextmanager
+    def counting(self, program: str, plugin: Path, out: Path, operators: int) -> Iterator[None]:
+        """Count what is started meanwhile (`count.c`).
+
+        Args:
+            program: the QEMU that can load plugins.
+            plugin: the plugin.
+            out: the file that it writes.
+            operators: how many the network has.
+        """
+        if "," in f"{plugin}{out}":
+            raise UserError(f"{plugin}, {out}: QEMU takes no comma in the name of a plugin or its file")
+        before = self.launcher
+        words = f"file={plugin},out={out},operators={operators}"
+        self.launcher = (program, *before[1:], "-plugin", words)
+        try:
+            yield
+        finally:
+            self.launcher = before
 
     def described(self) -> str:
         """See `Device`."""

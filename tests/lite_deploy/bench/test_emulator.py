@@ -1,4 +1,4 @@
-"""Devices that compute and do not only time: a described ARM core under QEMU, and a batch through each way."""
+"""Devices that compute and not only time: a described ARM core under QEMU, and a batch through each way."""
 
 import json
 import subprocess
