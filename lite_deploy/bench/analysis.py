@@ -7,6 +7,7 @@ import numpy as np
 
 from lite_deploy.bench import stats
 from lite_deploy.bench.results import Results, VisitLine
+from tinypose.errors import UserError
 
 CLOCK_FELL = 0.9  # of what it was before the runs
 OTHERS = 0.25, 0.1  # cores that other programs may keep busy: so many, or this share of all, if that is more
@@ -95,6 +96,43 @@ def compare(old: Results, new: Results, max_slowdown: float) -> list[Compared]:
             continue
         result = stats.compare(*quiet, max_slowdown) if all(quiet) else None
         rows.append(Compared(key, result.verdict if result else "undecided", result))
+    return rows
+
+
+@dataclass(frozen=True)
+class ComparedCount:
+    """One model's instructions in two results files; `verdict`: fine, more or missing."""
+
+    model: str
+    core: str
+    before: int
+    after: int | None
+    verdict: str
+
+
+def compare_counts(old: Results, new: Results, max_more: float) -> list[ComparedCount]:
+    """Compare the counted instructions of `old`'s models with those of `new`: exact numbers, so no test.
+
+    Args:
+        old: what to compare with.
+        new: what to judge.
+        max_more: 0.01 allows one per cent more.
+
+    Raises:
+        UserError: they are of different cores.
+    """
+    cores = {line.core for results in (old, new) for line in results.counts}
+    if len(cores) > 1:
+        raise UserError(
+            f"{old.path} and {new.path}: counted on {' and '.join(sorted(cores))}; expected one core"
+        )
+    after = {line.model: line.total for line in new.counts}
+    rows = []
+    for line in old.counts:
+        found = after.get(line.model)
+        more = found is not None and found > line.total * (1 + max_more)
+        verdict = "missing" if found is None else "more" if more else "fine"
+        rows.append(ComparedCount(line.model, line.core, line.total, found, verdict))
     return rows
 
 

@@ -30,20 +30,27 @@ class Section:
     in_short: list[str]  # the summary, in sentences
     megabytes: dict[str, float]  # of each model's files
     accuracy: list[tuple[CaseStats, float, dict]]
+    instructions: dict[str, dict[str, int]]  # counted on each emulated core, by model
 
 
 def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
     """Write a report of one run or of several side by side.
 
     Args:
-        every: what was measured; each with one visit at least.
+        every: what was measured; runs on emulated cores become a column beside the times of the same models.
         html: one page with the pictures in it, which loads nothing.
         markdown: the same tables.
 
     Raises:
-        UserError: a file without any measurement.
+        UserError: a file without any measurement, or no file with times.
     """
-    sections = [_section(results) for results in _told_apart(every)]
+    counted = [results for results in every if results.counts]
+    timed = [results for results in every if not results.counts]
+    if not timed:
+        raise UserError(
+            f"{counted[0].path}: instructions and no times; give it together with the results of a device"
+        )
+    sections = [_section(results, counted) for results in _told_apart(timed)]
     values = {
         "sections": sections,
         "side_by_side": _side_by_side(sections),
@@ -57,7 +64,7 @@ def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
     write_text(markdown, _environment(html=False).get_template("report.md.j2").render(values))
 
 
-def _section(results: Results) -> Section:
+def _section(results: Results, counted: Sequence[Results]) -> Section:
     if not results.visits:
         raise UserError(f"{results.path}: nothing was measured: {_why_empty(results)}")
     cases = analyse(results)
@@ -74,7 +81,25 @@ def _section(results: Results) -> Section:
         in_short=_in_short(results, cases, fastest, {case.model: ap for case, ap, _ in accuracy}),
         megabytes={each["name"]: each.get("bytes", 0) / 1e6 for each in models},
         accuracy=accuracy,
+        instructions=_instructions(results, counted),
     )
+
+
+def _instructions(results: Results, counted: Sequence[Results]) -> dict[str, dict[str, int]]:
+    """Return, by core, the instructions of those models of a run whose very files were counted."""
+    ours = _checksums(results)
+    found: dict[str, dict[str, int]] = {}
+    for other in counted:
+        theirs = _checksums(other)
+        for line in other.counts:
+            if line.model in ours and ours[line.model] == theirs.get(line.model):
+                found.setdefault(line.core, {})[line.model] = line.total
+    return found
+
+
+def _checksums(results: Results) -> dict[str, str]:
+    models = results.run.artifact.get("models", ())
+    return {each["name"]: each["sha256"] for each in models if each.get("sha256")}
 
 
 def _told_apart(every: Sequence[Results]) -> list[Results]:
@@ -214,6 +239,7 @@ def _environment(html: bool) -> Environment:
     )
     environment.filters["ms"] = _ms
     environment.filters["megabytes"] = lambda value: f"{value:.2f}" if value else ""
+    environment.filters["millions"] = lambda value: f"{value / 1e6:.1f}" if value else ""
     environment.filters["cell"] = _cell
     environment.filters["name"] = lambda path: Path(path).name
     return environment

@@ -47,14 +47,16 @@ def verify(
     crops = picture_crops(artifact, image) if image else noise_crops(artifact)
     if device == "local" and runner is None:
         parity, failed = _here(artifact, folder, crops, tolerance)
+        problem = "past the tolerance"
     else:
         from lite_deploy.bench.devices import choose_runner
 
         chosen = choose_runner(device, runner, python, paddle_lite)
         parity, failed = _there(artifact, folder, crops, tolerance, device, chosen, key, known_hosts)
+        problem = "not passed"
     write_artifact(folder, artifact.model_copy(update={"parity": parity}))
     if failed:
-        err.print(f"not passed: {', '.join(failed)}", style="red", markup=False)
+        err.print(f"{problem}: {', '.join(failed)}", style="red", markup=False)
         raise typer.Exit(1)
 
 

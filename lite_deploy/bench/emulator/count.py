@@ -19,11 +19,12 @@ from lite_deploy.bench.plan import Fit
 from lite_deploy.bench.remote import Compute, on_device
 from lite_deploy.bench.results import Results, append
 from lite_deploy.bench.runner import RunFailed, Runner
-from lite_deploy.bench.scene import Scene, check, expected_heatmaps
+from lite_deploy.bench.scene import Scene, check, expected_outputs
 from lite_deploy.bench.session import begin_results, describe
 from lite_deploy.nb.file import LiteModel
 from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import Artifact, ModelRecord
+from tinypose.codecs import Outputs
 from tinypose.console import err, track
 from tinypose.files import sha256
 from tinypose.inference.pose_model import network_input
@@ -40,8 +41,8 @@ CLASSES = (
     "branch",
     "other",
 )
-# The first inference prepares what later ones find ready, and the second still finds memory otherwise than those
-# after it. The third shows the plugin where operators begin, the fourth is counted, and is the third again.
+# The first inference prepares what later ones find ready, and the second still finds memory otherwise than
+# those after it. The third shows the plugin where operators begin; the fourth is counted, and equals it.
 INFERENCES = 4
 
 
@@ -106,12 +107,12 @@ def _count_model(
     image = network_input(artifact, crop[None])
     network = read_nb(folder / model.files[0].file)
     line, found = count(device, program, library, model, network, image, compute)
-    expected, how = expected_heatmaps(artifact, folder, model, scene)
+    expected, how = expected_outputs(artifact, folder, model, scene)
     checked = check(artifact, model, scene, expected, found, how)
     append(results.path, checked)
     results.checks.append(checked)
     if not checked.passed:
-        far = f"heatmaps off by {checked.difference:.2g} (correlation {checked.correlation:.3f})"
+        far = f"outputs off by {checked.difference:.2g} (correlation {checked.correlation:.3f})"
         raise RunFailed(f"wrong output: {far}, against {checked.expected_by}; not counted")
     append(results.path, line)
     results.counts.append(line)
@@ -125,7 +126,7 @@ def count(
     network: LiteModel,
     image: np.ndarray,
     compute: Compute,
-) -> tuple[lines.CountLine, np.ndarray]:
+) -> tuple[lines.CountLine, Outputs]:
     """Count one inference.
 
     Args:
@@ -138,7 +139,7 @@ def count(
         compute: of `lite_deploy.bench.remote.on_device`, for this device.
 
     Returns:
-        The line for the results file, and the network's first output, float32 [1, ...].
+        The line for the results file, and the network's outputs for the image.
 
     Raises:
         RunFailed: the model does not load, crashes, or was not counted.
@@ -147,7 +148,7 @@ def count(
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "counts.json"
         with device.counting(program, library, out, len(operators)):
-            found = compute(model, np.repeat(image, INFERENCES, axis=0))[0]
+            found = compute(model, np.repeat(image, INFERENCES, axis=0))
         try:
             counted = json.loads(out.read_text())
         except (OSError, ValueError) as error:
@@ -173,7 +174,7 @@ def count(
         again=sum(inferences[-2].values()),
         operators=by_operator,
     )
-    return line, found[-1:]
+    return line, [each[-1:] for each in found]
 
 
 def _note_failure(results: Results, model: ModelRecord, message: str) -> None:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from lite_deploy.bench import measure
 from lite_deploy.bench.device import Local
 from lite_deploy.bench.results import read_results
+from lite_deploy.bench.runner import stop_leftover
 from lite_deploy.bench.scene import default_scene
 from lite_deploy.cli import app
 from tinypose.errors import UserError
@@ -308,11 +309,10 @@ def test_leftover_processes_are_ended(exported, tmp_path):
     there = device.make_folder()
     sleeper = subprocess.Popen(["sh", "-c", "exec sleep 100", there], stdin=subprocess.DEVNULL)
     ours = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)", there])
-    job = type("Job", (), {"there": there, "device": device})
     try:
         for process in (sleeper, ours):
             Path(there, "pid").write_text(str(process.pid))
-            measure._stop_leftover(job)
+            stop_leftover(device, there)
         assert ours.wait(timeout=10) == -signal.SIGKILL
         assert sleeper.poll() is None  # its command line does not name our folder
     finally:
