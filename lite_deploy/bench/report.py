@@ -9,7 +9,8 @@ from markupsafe import Markup
 
 from lite_deploy.bench import plots, published, stats
 from lite_deploy.bench.analysis import CaseStats, analyse, compare
-from lite_deploy.bench.results import Results
+from lite_deploy.bench.choose import by_times
+from lite_deploy.bench.results import Results, counted, model_checksums
 from lite_deploy.bench.show import NOT_ARM
 from tinypose.errors import UserError
 from tinypose.files import write_text
@@ -44,13 +45,13 @@ def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
     Raises:
         UserError: a file without any measurement, or no file with times.
     """
-    counted = [results for results in every if results.counts]
+    emulated = [results for results in every if results.counts]
     timed = [results for results in every if not results.counts]
     if not timed:
         raise UserError(
-            f"{counted[0].path}: instructions and no times; give it together with the results of a device"
+            f"{emulated[0].path}: instructions and no times; give it together with the results of a device"
         )
-    sections = [_section(results, counted) for results in _told_apart(timed)]
+    sections = [_section(results, emulated) for results in _told_apart(timed)]
     values = {
         "sections": sections,
         "side_by_side": _side_by_side(sections),
@@ -64,7 +65,7 @@ def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
     write_text(markdown, _environment(html=False).get_template("report.md.j2").render(values))
 
 
-def _section(results: Results, counted: Sequence[Results]) -> Section:
+def _section(results: Results, others: Sequence[Results]) -> Section:
     if not results.visits:
         raise UserError(f"{results.path}: nothing was measured: {_why_empty(results)}")
     cases = analyse(results)
@@ -81,25 +82,8 @@ def _section(results: Results, counted: Sequence[Results]) -> Section:
         in_short=_in_short(results, cases, fastest, {case.model: ap for case, ap, _ in accuracy}),
         megabytes={each["name"]: each.get("bytes", 0) / 1e6 for each in models},
         accuracy=accuracy,
-        instructions=_instructions(results, counted),
+        instructions=counted(model_checksums(results), others),
     )
-
-
-def _instructions(results: Results, counted: Sequence[Results]) -> dict[str, dict[str, int]]:
-    """Return, by core, the instructions of those models of a run whose very files were counted."""
-    ours = _checksums(results)
-    found: dict[str, dict[str, int]] = {}
-    for other in counted:
-        theirs = _checksums(other)
-        for line in other.counts:
-            if line.model in ours and ours[line.model] == theirs.get(line.model):
-                found.setdefault(line.core, {})[line.model] = line.total
-    return found
-
-
-def _checksums(results: Results) -> dict[str, str]:
-    models = results.run.artifact.get("models", ())
-    return {each["name"]: each["sha256"] for each in models if each.get("sha256")}
 
 
 def _told_apart(every: Sequence[Results]) -> list[Results]:
@@ -124,6 +108,11 @@ def _in_short(
         f"The fastest is {plots.case_label(fastest)}: {_ms(s.median)} ms from the picture to the joints "
         f"(95 %: {_ms(s.low)} to {_ms(s.high)}), of which the network takes {_ms(network)} ms."
     ]
+    right = {check.model for check in results.checks if check.passed}
+    best = [each for each in by_times(_fastest(cases)) if each.model in right]
+    if len(best) > 1:
+        others = ", ".join(f"{each.model} {_ms(each.cost)}" for each in best[1:])
+        said.append(f"Take {best[0].model} on this device: {_ms(best[0].cost)} ms, against {others}.")
     place = fastest.threads, fastest.cluster, fastest.engine
     rivals = [case for case in cases if (case.threads, case.cluster, case.engine) == place]
     plain = next((case for case in rivals if case.precision == "fp32"), None)
@@ -140,6 +129,14 @@ def _in_short(
     if not doubtful and not results.failures:
         said.append("Nothing speaks against the numbers: no throttling, no noise, medians known well enough.")
     return said
+
+
+def _fastest(cases: Sequence[CaseStats]) -> dict[str, float]:
+    """Return the median of each model's fastest case, in milliseconds."""
+    return {
+        name: min(case.summary.median for case in cases if case.model == name)
+        for name in dict.fromkeys(case.model for case in cases)
+    }
 
 
 def _against(plain: CaseStats, case: CaseStats, results: Results, ap: dict[str, float]) -> str:

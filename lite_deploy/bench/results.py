@@ -6,6 +6,7 @@ Each line has `schema` (the version) and `kind`; docs/benchmark.md lists the fie
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -169,6 +170,31 @@ class Results:
         for visit in sorted(self.visits, key=lambda each: each.round):
             cases.setdefault(visit.key, []).append(visit)
         return cases
+
+
+def counted(checksums: Mapping[str, str], every: Iterable[Results]) -> dict[str, dict[str, int]]:
+    """Return the counted instructions of those models whose very files were counted.
+
+    Args:
+        checksums: SHA-256 of each model's first file, by model.
+        every: results; those without counts add nothing.
+
+    Returns:
+        By emulated core, then by model.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for results in every:
+        theirs = model_checksums(results)
+        for line in results.counts:
+            if checksums.get(line.model) == theirs.get(line.model, ""):
+                found.setdefault(line.core, {})[line.model] = line.total
+    return found
+
+
+def model_checksums(results: Results) -> dict[str, str]:
+    """Return the SHA-256 of each model's first file; older results have none."""
+    models = results.run.artifact.get("models", ())
+    return {each["name"]: each["sha256"] for each in models if each.get("sha256")}
 
 
 def append(path: Path, line: Line) -> None:

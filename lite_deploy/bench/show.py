@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from lite_deploy.bench.analysis import CaseStats, analyse
+from lite_deploy.bench.choose import Choice
 from lite_deploy.bench.machine import Machine
 from lite_deploy.bench.plan import Fit
 from lite_deploy.bench.results import Results
@@ -52,6 +53,12 @@ def show_fits(folder: Path, fits: Sequence[Fit]) -> None:
     for fit in fits:
         mark = "[green]can run[/]" if fit.runs else "[red]cannot [/]"
         out.print(f"  {fit.model.name:{width}}  {mark}  {escape(fit.note)}".rstrip())
+
+
+def show_choices(choices: Sequence[Choice]) -> None:
+    """Print which model to take, and what the others cost."""
+    for place, each in enumerate(choices):
+        out.print(f"  {'take' if place == 0 else 'not '} {each.model}: {each.why}", markup=False)
 
 
 def show_results(results: Results) -> None:

@@ -1,7 +1,7 @@
 // Marks in the stream of instructions: where an inference begins and ends.
 //
 // Two hints that no processor gives a meaning to, so they do nothing; the plugin that counts instructions under an
-// emulator (emulator/count.c) knows them by their numbers. Other processors than ARM's have none.
+// emulator (lite_deploy/bench/emulator/count.c) knows them by their numbers. Other processors than ARM's have none.
 #pragma once
 
 #if defined(__aarch64__)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import subprocess
 
@@ -11,7 +12,15 @@ from typer.testing import CliRunner
 from lite_deploy.bench.analysis import compare_counts
 from lite_deploy.bench.emulator.build import plugin
 from lite_deploy.bench.emulator.count import CLASSES
-from lite_deploy.bench.results import CountLine, EndLine, OperatorCount, RunLine, append, read_results
+from lite_deploy.bench.results import (
+    CountLine,
+    EndLine,
+    OperatorCount,
+    RunLine,
+    VisitLine,
+    append,
+    read_results,
+)
 from lite_deploy.cli import app
 from tinypose.errors import UserError
 
@@ -164,3 +173,52 @@ def test_compare_is_exact(tmp_path):
     assert isinstance(compare(old, new, "--max-more-instructions", "few").exception, UserError)
     done = CliRunner().invoke(app, ["report", str(old), "--out", str(tmp_path / "r.html")])
     assert "no times" in str(done.exception)
+
+
+def test_doctor_takes_the_counts_of_the_very_files(exported, tmp_path):
+    from tinypose.artifact.record import read_artifact
+
+    models = {each.name: each.files[0].sha256 for each in read_artifact(exported.folder).models}
+    words = ["doctor", str(exported.folder), "--device", "emulator:A73", "--counts"]
+
+    def doctor(name, checksums, core="A73"):
+        path = write_counts(tmp_path / name, {"arm_fp32": 7_000_000, "arm_int8": 6_000_000}, core)
+        for model, checksum in checksums.items():
+            path.write_text(re.sub(f'"sha256":"{model} .*?"', f'"sha256":"{checksum}"', path.read_text()))
+        return CliRunner().invoke(app, [*words, str(path)])
+
+    done = doctor("ours.jsonl", models)
+    if isinstance(done.exception, UserError) and "not installed" in str(done.exception):
+        pytest.skip(str(done.exception))
+    assert "take arm_int8: 6.0 M instructions, counted" in done.output, done.output
+    assert "take arm_fp32" in doctor("others.jsonl", {}).output  # of other files of the same names
+    assert "for a core that the device has: Cortex-A73" in str(doctor("a53.jsonl", models, "A53").exception)
+
+
+def test_the_report_has_them_beside_the_times_of_the_same_files(tmp_path):
+    times = tmp_path / "board.jsonl"
+    models = [{"name": name, "precision": "fp32", "sha256": f"{name} 7000000"} for name in ("a", "b")]
+    run = RunLine(started="2026-01-01", device="ssh:board", machine={"model": "Board", "arm": True}, tools={},
+                  artifact={"models": models}, options={}, folder="")  # fmt: skip
+    append(times, run)
+    for number in range(1, 4):
+        for model in ("a", "b"):
+            numbers = dict.fromkeys(
+                ("load_ms", "first_ms", "warmup_runs", "peak_kb", "others", "preempted"), 1
+            )
+            stages = {"crop_ms": [0.1], "network_ms": [5.0], "decode_ms": [0.1]}
+            where = {"runner": "", "engine": "", "engine_version": "", "cores": [0], "cooled_s": 0.0}
+            state = {"warm": True, "clocks_khz": {"before": [], "after": []}, "temperature_c": {}}
+            case = {"model": model, "threads": 1, "cluster": "any", "round": number}
+            visit = VisitLine(**case, **numbers, **stages, **where, **state)
+            append(times, visit)
+    counts = write_counts(tmp_path / "counts.jsonl", {"a": 7_000_000, "b": 9_000_000})  # another file of b
+    done = CliRunner().invoke(app, ["report", str(times), str(counts), "--out", str(tmp_path / "page.html")])
+    assert done.exception is None, done.output
+    text = (tmp_path / "page.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith(("| model | prec", "| a |", "| b |"))]
+    header, *rows = [line.split(" | ") for line in lines[:3]]
+    place = header.index("M instructions (emulated A78)")
+    assert [row[place].strip() for row in rows] == ["7.0", ""]
+    page = (tmp_path / "page.html").read_text()
+    assert "<th>M instructions (emulated A78)</th>" in page and "<td>7.0</td>" in page
