@@ -137,7 +137,7 @@ def write_models(
     graph: Graph, scales: Scales, folder: Path, names: Sequence[str], fuse: bool
 ) -> list[ModelRecord]:
     """Write the network in every form that was asked for; show a progress bar."""
-    write_program(graph, folder, fuse_shuffles=fuse)
+    write_program(graph, folder, fuse_shuffles=fuse, portable=True)
     write_onnx(graph, folder / "model.onnx")
     records = [
         _record(folder, "paddle_fp32", "paddle-inference", "any", "fp32", "model.pdmodel", "model.pdiparams"),

@@ -33,6 +33,7 @@ def write_program(
     stem: str = "model",
     fuse_shuffles: bool = True,
     copy_rows: bool = False,
+    portable: bool = False,
 ) -> None:
     """Write `folder/model.pdmodel` and `folder/model.pdiparams`.
 
@@ -48,11 +49,13 @@ def write_program(
         copy_rows: write enlargements by whole factors as one of the width and copies of the rows.
             Paddle-Lite's nearest resize converts coordinates number by number, about 9.5 instructions each;
             so only one of two, or four, is made that way, and the others are copied.
+        portable: write what other tools want to read and Paddle-Lite does without: an empty `scale` on
+            resizes, which paddle2onnx asks for.
 
     Raises:
         UserError: `scales` does not fit the graph.
     """
-    desc, params = build_program(graph, scales, fuse_shuffles, copy_rows)
+    desc, params = build_program(graph, scales, fuse_shuffles, copy_rows, portable)
     with write_whole(Path(folder) / f"{stem}.pdmodel") as temporary:
         temporary.write_bytes(desc.SerializeToString())
     with write_whole(Path(folder) / f"{stem}.pdiparams") as temporary:
@@ -64,11 +67,12 @@ def build_program(
     scales: Mapping[str, ConvScale] | None = None,
     fuse_shuffles: bool = True,
     copy_rows: bool = False,
+    portable: bool = False,
 ) -> tuple[proto.ProgramDesc, dict[str, np.ndarray]]:
     """Return the program and its parameters by name; see `write_program`."""
     scales = dict(scales or {})
     check_scales(graph, scales)
-    out = Program(scales=scales, fuse_shuffles=fuse_shuffles, copy_rows=copy_rows)
+    out = Program(scales=scales, fuse_shuffles=fuse_shuffles, copy_rows=copy_rows, portable=portable)
     out.tensors[graph.input] = out.variable("image", graph.shapes[graph.input])
     for index, name in enumerate(graph.outputs):
         label = "heatmaps" if len(graph.outputs) == 1 else f"output{index}"

@@ -299,6 +299,7 @@ def _write_resize(out: Program, node: Node, x: list[str], y: list[str]) -> None:
         _write_row_copies(out, node, x[0], y[0])
         return
     height, width = node.attrs["size"]
+    attrs = {"scale": np.zeros(0, np.float32)} if out.portable else {}
     out.operator(
         f"{kind}_interp_v2",
         {"X": x[0]},
@@ -310,6 +311,7 @@ def _write_resize(out: Program, node: Node, x: list[str], y: list[str]) -> None:
         align_mode=0,
         interp_method=kind,
         data_layout="NCHW",
+        **attrs,
     )
 
 

@@ -26,7 +26,7 @@ class Program:
         quantised: what the rounded form of a tensor is called.
         scales: ranges of the convolutions that are to run in INT8.
         count: names given.
-        fuse_shuffles, copy_rows: see `lite_deploy.write.paddle.write_program`.
+        fuse_shuffles, copy_rows, portable: see `lite_deploy.write.paddle.write_program`.
     """
 
     desc: proto.ProgramDesc = field(default_factory=proto.ProgramDesc)
@@ -38,6 +38,7 @@ class Program:
     count: int = 0
     fuse_shuffles: bool = True
     copy_rows: bool = False
+    portable: bool = False
 
     @property
     def block(self) -> proto.BlockDesc:

@@ -1,5 +1,8 @@
 """Graphs written as ONNX, run by ONNX Runtime."""
 
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -58,3 +61,31 @@ def test_ranges_that_do_not_fit(int8_graph, int8_scales, tmp_path):
     with pytest.raises(UserError, match="no convolution 'nowhere'"):
         write_onnx(int8_graph, tmp_path / "model.onnx", {"nowhere": int8_scales["dw"]})
     assert not (tmp_path / "model.onnx").exists()
+
+
+CONVERT = """
+import sys
+import paddle2onnx
+paddle2onnx.export(*sys.argv[1:], opset_version=13, auto_upgrade_opset=False)
+"""
+
+
+def test_paddle2onnx_converts_the_program_to_the_same_numbers(exported, tmp_path):
+    # In a process of its own: it ends the process on what it does not like.
+    program = [str(exported.folder / name) for name in ("model.pdmodel", "model.pdiparams")]
+    command = [sys.executable, "-c", CONVERT, *program, str(tmp_path / "converted.onnx")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    image = np.random.default_rng(0).standard_normal((1, 3, 96, 64)).astype(np.float32)
+    expected = infer(exported.folder / "model.onnx", image)
+    session = onnxruntime.InferenceSession(tmp_path / "converted.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(None, {"image": image})[0]
+    assert np.array_equal(found, expected)
+
+
+def test_resizes_are_written_by_scales_that_give_every_size_exactly():
+    from lite_deploy.write.onnx_operators import _factor
+
+    for before in range(1, 130):
+        for after in range(1, 300):
+            assert int(np.floor(np.float32(before) * np.float32(_factor(before, after)))) == after
