@@ -1,7 +1,5 @@
 """The `lite-deploy` command."""
 
-import typer
-
 from lite_deploy.commands.bench import bench
 from lite_deploy.commands.compare import compare
 from lite_deploy.commands.doctor import doctor
@@ -11,21 +9,17 @@ from lite_deploy.commands.export_detector import export_detector
 from lite_deploy.commands.graph import graph
 from lite_deploy.commands.report import report
 from lite_deploy.commands.verify import verify
-from tinypose.console import command_line
+from tinypose.console import command_line, new_app, renamed
 
-app = typer.Typer(
-    help="Pose networks on phones and ARM boards: export, verify, measure.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+app = new_app("Pose networks on phones and ARM boards: export, verify, measure.", "lite-deploy")
 app.command()(export)
 app.command()(export_detector)
 app.command()(verify)
-app.command(name="eval")(evaluate)
+app.command(name="eval", cls=renamed(save_predictions="output"))(evaluate)
 app.command()(graph)
 app.command()(doctor)
-app.command()(bench)
-app.command()(report)
+app.command(cls=renamed(out="output"))(bench)
+app.command(cls=renamed(out="output"))(report)
 app.command()(compare)
 
 main = command_line(app)

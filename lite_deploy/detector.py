@@ -1,6 +1,5 @@
 """From a detector's config and weights to its artifact folder."""
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tinypose.artifact.record import FILE, Artifact, InputRecord, OriginRecord, 
 from tinypose.detection.config import DetectorConfig
 from tinypose.detection.weights import load_detector, person_only
 from tinypose.errors import UserError
-from tinypose.files import sha256
+from tinypose.files import sha256, temporary_folder
 from tinypose.models.zoo import locate
 
 MODELS = ("arm_fp32", "arm_fp16", "x86_fp32")
@@ -51,9 +50,8 @@ def export_detector(
     weights = locate(config.weights)
     net, kept = person_only(load_detector(config), config)
     graph = rewrite(trace(net, (1, 3, kept.input.height, kept.input.width)))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        made = Path(temporary) / "artifact"
+    with temporary_folder(folder) as temporary:
+        made = temporary / "artifact"
         records = write_models(graph, {}, made, names, True)
         artifact = Artifact(
             input=InputRecord(**kept.input.model_dump(), fit="squeeze"),

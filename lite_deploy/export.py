@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from tinypose.artifact.record import (
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.errors import UserError
-from tinypose.files import sha256
+from tinypose.files import check_room, sha256, temporary_folder
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
 from tinypose.models.zoo import locate
@@ -103,9 +102,8 @@ def export(
     else:
         graph = traced
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
-        made = Path(temporary) / "artifact"
+    with temporary_folder(folder) as temporary:
+        made = temporary / "artifact"
         records = write_models(graph, scales, made, names, rewritten)
         artifact = Artifact(
             input=InputRecord(
@@ -208,6 +206,8 @@ def check_replaceable(folder: Path, description: str) -> None:
     """Refuse a folder without the `description` of an artifact: replacing it would lose something else."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; expected the name of a folder")
+    with temporary_folder(folder) as trial:  # says so before the work if nothing can be written there
+        check_room(trial)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / description).is_file():
         raise UserError(
             f"{folder}: holds other things and no {description}; expected a new folder or an artifact"

@@ -57,12 +57,12 @@ def main() -> None:
     command("lite-deploy", "verify", ARTIFACT)
     for model in MEASURED:
         predictions = FOLDER / f"{model}.json"
-        options = ("--model", model, "--no-flip", "--save-predictions", predictions)
+        options = ("--model", model, "--no-flip", "--output", predictions)
         command("lite-deploy", "eval", ARTIFACT, *options)
     bench = FOLDER / "bench.jsonl"
     short = ("--threads", 1, "--rounds", 3, "--max-rounds", 3, "--seconds", 1, "--warmup-seconds", 1)
-    command("lite-deploy", "bench", ARTIFACT, "--out", bench, *short)
-    command("lite-deploy", "report", bench, "--out", FOLDER / "report.html")
+    command("lite-deploy", "bench", ARTIFACT, "--output", bench, *short)
+    command("lite-deploy", "report", bench, "--output", FOLDER / "report.html")
 
     artifact = read_artifact(PROJECT / ARTIFACT)
     out.print(results(artifact, median_times(bench)))

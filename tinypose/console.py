@@ -1,15 +1,20 @@
 """What every command shares: the way errors end it, progress bars and tables."""
 
+import importlib.metadata
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from typer.core import TyperCommand
 
 from tinypose.errors import UserError
 
@@ -20,32 +25,165 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
+def new_app(help: str, module: str) -> typer.Typer:
+    """Make the app of a command, with `-h` and `--version`; help is plain text, so that no name is cut.
+
+    Args:
+        help: what the command is for.
+        module: a dotted name, whose first part is the program's.
+    """
+    app = typer.Typer(
+        help=help,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    def version(asked: bool) -> None:
+        if asked:
+            print(f"{module} {importlib.metadata.version('edge-pose')}")
+            raise typer.Exit()
+
+    @app.callback(help=help)
+    def _top(
+        version: Annotated[
+            bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    return app
+
+
+def renamed(**names: str) -> type[TyperCommand]:
+    """Return a class of commands that still understand old names of options, and say the new ones.
+
+    Args:
+        names: old name -> new name, without dashes: `d="output"` reads `-d X` as `--output X`.
+    """
+    dashed = {
+        ("-" if len(old) == 1 else "--") + old.replace("_", "-"): f"--{new}" for old, new in names.items()
+    }
+
+    class Renamed(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, [_new_name(each, dashed) for each in args])
+
+    return Renamed
+
+
+def _new_name(argument: str, names: dict[str, str]) -> str:
+    old, separator, value = argument.partition("=")
+    if old not in names:
+        return argument
+    err.print(f"{old} is called {names[old]} now", style="yellow", markup=False)
+    return names[old] + separator + value
+
+
 def command_line(app: typer.Typer) -> Callable[[], None]:
-    """Return the entry point of `app`: a UserError ends it with one message and exit code 2."""
+    """Return the entry point of `app`: one message and exit code 2 for what a user can put right.
+
+    That is a UserError, and what the system refuses: a full disk, a file that may not be read. Ctrl-C ends
+    every command with exit code 130, also where a library makes another error of it.
+    """
 
     def main() -> None:
-        _quiet_paddle()
+        _quiet_libraries()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # names of files may hold any bytes
+        interrupted: list[int] = []
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            interrupted.append(number)
+            raise KeyboardInterrupt
+
+        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt)
+        code: Any = 0
+        ended = False
         try:
             app()
+        except SystemExit as error:
+            code = error.code
+            ended = bool(interrupted) and code == 128 + signal.SIGINT  # typer's answer to Ctrl-C
         except UserError as error:
-            err.print(f"error: {error}", style="red", markup=False)
-            sys.exit(2)
+            code = _fail(str(error))
         except KeyboardInterrupt:
+            ended = True
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would complain once more at its end
+            sys.exit(128 + signal.SIGPIPE)
+        except OSError as error:
+            named = f"{error.filename}: " if error.filename else ""
+            code = _fail(f"{named}{error.strerror or error}")
+        except Exception:
+            if not interrupted:
+                raise
+            ended = True
+        if ended:
             err.print("interrupted", style="yellow")
-            sys.exit(130)
+            code = 128 + signal.SIGINT
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = _fail(f"cannot print: {error.strerror}")
+        sys.exit(code)
 
     return main
 
 
-def _quiet_paddle() -> None:
-    """Leave out what Paddle says about itself: the user can do nothing about it."""
+def _fail(message: str) -> int:
+    err.print(f"error: {message}", style="red", markup=False)
+    return 2
+
+
+@contextmanager
+def kept(what: Callable[[], str]) -> Iterator[None]:
+    """Say what is kept if Ctrl-C ends what is done inside."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print(what(), style="yellow", markup=False)
+        raise
+
+
+@contextmanager
+def workers_start() -> Iterator[None]:
+    """Start processes inside, which Ctrl-C in the terminal does not reach: we end them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return `1 person`, `2 people`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _quiet_libraries() -> None:
+    """Leave out what libraries say about themselves: the user can do nothing about it."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     for message in (
         "No ccache found",
         "Tensor do not have 'place' interface",
         "When training, we now always track global mean",
+        "Image size .* could be decompression bomb",  # `tinypose.images` has a limit of its own
     ):
         warnings.filterwarnings("ignore", message)
+    plain = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *rest: Any) -> None:
+        if category.__module__.startswith("tinypose."):  # for the user, not about the code
+            err.print(f"note: {message}", style="yellow", markup=False)
+        else:
+            plain(message, category, *rest)
+
+    warnings.showwarning = show
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:

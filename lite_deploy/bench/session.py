@@ -113,5 +113,5 @@ def _check_same(path: Path, before: RunLine, now: RunLine) -> None:
     for what, (old, new) in pairs.items():
         if old != new:
             raise UserError(
-                f"{path}: --resume: {what} was {old} and is now {new}; measure into another --out"
+                f"{path}: --resume: {what} was {old} and is now {new}; measure into another --output"
             )

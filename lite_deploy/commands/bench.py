@@ -28,11 +28,11 @@ def bench(
     paddle_lite: PaddleLiteOption = None,
     key: KeyOption = None,
     known_hosts: KnownHostsOption = None,
-    out: Annotated[
+    output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The results file. None: bench-DEVICE-DATE.jsonl.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the results file --out.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin --out anew.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the results file --output.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin --output anew.")] = False,
     model: Annotated[
         list[str],
         typer.Option(metavar="NAME", help="A model; repeatable. None: all that can run."),
@@ -80,8 +80,7 @@ def bench(
     from lite_deploy.bench.session import describe, open_results
     from lite_deploy.bench.show import show_fits, show_machine, show_results
     from tinypose.artifact.record import read_artifact
-    from tinypose.console import err
-    from tinypose.console import out as console
+    from tinypose.console import err, out
     from tinypose.errors import UserError
 
     artifact = read_artifact(folder)
@@ -89,8 +88,8 @@ def bench(
         artifact.model(name)
     counts = _counts(threads)
     scene = _scene(image, box)
-    if resume and (out is None or overwrite):
-        raise UserError("--resume: expected the file to go on with, --out FILE, and no --overwrite")
+    if resume and (output is None or overwrite):
+        raise UserError("--resume: expected the file to go on with, --output FILE, and no --overwrite")
     if max_rounds < rounds:
         raise UserError(f"--max-rounds {max_rounds}: expected {rounds} (--rounds) or more")
     chosen = choose_runner(device, runner, python, paddle_lite)
@@ -109,7 +108,7 @@ def bench(
         if signal.getsignal(each) != signal.SIG_IGN:
             signal.signal(each, signal.default_int_handler)
     name = re.sub("[^A-Za-z0-9.]+", "-", opened.name)
-    path = out or Path(f"bench-{name}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
+    path = output or Path(f"bench-{name}-{time.strftime('%Y%m%d-%H%M%S')}.jsonl")
     try:
         machine = inspect(opened)
         show_machine(opened.name, machine)
@@ -127,14 +126,14 @@ def bench(
         try:
             measure(job, planned)
         except BaseException:
-            err.print(f"\nso far: {path}; go on with: --resume --out {path}", style="yellow", markup=False)
+            err.print(f"\nso far: {path}; go on with: --resume --output {path}", style="yellow", markup=False)
             raise
     finally:
         opened.close()
     if not results.visits:
         raise UserError(f"{path}: nothing was measured: {results.failures[-1].message}")
     show_results(results)
-    console.print(f"{path}: for a page to show, run: lite-deploy report {path}", markup=False)
+    out.print(f"{path}: for a page to show, run: lite-deploy report {path}", markup=False)
     measured = {visit.key for visit in results.visits}
     if missed := [case.key for case in planned if case.key not in measured]:
         named = "; ".join(f"{model}, {count} threads, {place}" for model, count, place in missed)

@@ -16,7 +16,7 @@ from lite_deploy.commands.devices import (
 )
 from lite_deploy.commands.options import FolderArgument
 from tinypose.console import out, table
-from tinypose.files import write_json
+from tinypose.files import check_output, write_json
 
 BATCH = 128  # inputs that a device computes in one process
 
@@ -36,7 +36,7 @@ def evaluate(
         bool | None, typer.Option("--flip/--no-flip", help="Average with the mirrored picture, or not.")
     ] = None,
     boxes: Annotated[Path | None, typer.Option(metavar="FILE", help="A detector's bbox.json.")] = None,
-    save_predictions: Annotated[
+    output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the keypoints in COCO's results format.")
     ] = None,
     device: DeviceOption = "local",
@@ -64,6 +64,8 @@ def evaluate(
     name = model or default_model()
     here = device == "local" and runner is None
     config = evaluation_config(artifact, data, flip, boxes, None if here else BATCH)
+    if output is not None:
+        check_output(output, [boxes, config.data.val.annotations if config.data.val else None])
     people = people_to_evaluate(config, artifact.skeleton)
     out.print(people.summary, markup=False)
     if here:
@@ -80,9 +82,9 @@ def evaluate(
             opened.close()
     title = f"{folder}: {name}, {how}, {'flip test' if config.eval.flip else 'no flip test'}"
     out.print(table(escape(title), METRICS, [formatted(metrics)]))
-    if save_predictions is not None:
-        write_json(save_predictions, predictions)
-        out.print(f"predictions: {save_predictions}", markup=False)
+    if output is not None:
+        write_json(output, predictions)
+        out.print(f"predictions: {output}", markup=False)
     record = AccuracyRecord(
         model=name,
         data=str(config.data.val.annotations),

@@ -6,14 +6,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.commands.options import ConfigOption, OldFolder, OverrideOption, folder_of
 from tinypose.config import load_config
 from tinypose.console import out, table
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The artifact folder to make.")],
     config: ConfigOption,
+    folder: OldFolder = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The artifact folder to make.")
+    ] = None,
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
     rewrite: Annotated[
         bool,
@@ -37,6 +40,7 @@ def export(
     FP32, FP16 and, with --quant, INT8 for ARM, and FP32 for x86. Combinations that are known to give wrong
     numbers are refused.
     """
+    folder = folder_of(folder, output)
     loaded = load_config(config, override)
 
     from lite_deploy.export import export as make

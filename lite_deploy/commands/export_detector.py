@@ -6,14 +6,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tinypose.commands.options import ConfigOption, OverrideOption
+from tinypose.commands.options import ConfigOption, OldFolder, OverrideOption, folder_of
 from tinypose.console import out, table
 from tinypose.detection.config import load_detector_config
 
 
 def export_detector(
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The artifact folder to make.")],
     config: ConfigOption,
+    folder: OldFolder = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The artifact folder to make.")
+    ] = None,
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
     model: Annotated[
         list[str],
@@ -23,6 +26,7 @@ def export_detector(
     ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
     """Make the artifact folder of a person detector: Paddle, ONNX and Paddle-Lite models, detector.json."""
+    folder = folder_of(folder, output)
     loaded = load_detector_config(config, override)
 
     from lite_deploy.detector import export_detector as make

@@ -10,7 +10,7 @@ def report(
     results: Annotated[
         list[Path], typer.Argument(metavar="RESULTS...", help="Files that `lite-deploy bench` wrote.")
     ],
-    out: Annotated[
+    output: Annotated[
         Path, typer.Option(metavar="FILE", help="The page; the same as Markdown goes beside it.")
     ] = Path("report.html"),
 ) -> None:
@@ -20,11 +20,14 @@ def report(
     """
     from lite_deploy.bench.report import write_report
     from lite_deploy.bench.results import read_results
-    from tinypose.console import out as console
+    from tinypose.console import out
     from tinypose.errors import UserError
+    from tinypose.files import check_output
 
-    if out.suffix != ".html":
-        raise UserError(f"--out {out}: expected a name that ends with .html")
-    markdown = out.with_suffix(".md")
-    write_report([read_results(each) for each in results], out, markdown)
-    console.print(f"{out} and {markdown}", markup=False)
+    if output.suffix != ".html":
+        raise UserError(f"--output {output}: expected a name that ends with .html")
+    markdown = output.with_suffix(".md")
+    for path in (output, markdown):
+        check_output(path, results)
+    write_report([read_results(each) for each in results], output, markdown)
+    out.print(f"{output} and {markdown}", markup=False)

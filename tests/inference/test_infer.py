@@ -263,7 +263,7 @@ def test_an_interrupted_video_goes_on_where_it_stopped(
     assert f"120 frames, 1 different person, {done} frames taken over" in result.output
     resumed = results(tmp_path, "exercise")
     assert not log.exists()
-    infer(video, "--frames", "120", "--no-draw")
+    infer(video, "--frames", "120", "--no-draw", "--overwrite")
     assert results(tmp_path, "exercise") == resumed
 
 
@@ -377,3 +377,94 @@ def test_writing_behind_keeps_order_and_errors():
     with pytest.raises(UserError, match="disk full"), behind(broken) as submit:
         for number in range(1000):
             submit(number)
+
+
+def test_nothing_that_is_read_or_was_there_is_written_over(shared, infer, tmp_path):
+    out, photo = tmp_path / "out", (shared / "samples" / "hrnet_demo.jpg").read_bytes()
+    out.mkdir()
+    (out / "a.jpg").write_bytes(photo)
+    (tmp_path / "b.jpg").write_bytes(photo)
+    infer(out / "a.jpg", "--whole", "--overwrite", detector=False, fails="is read here")
+    infer(tmp_path / "b.jpg", "--whole", detector=False)
+    first = (out / "keypoints.json").read_bytes()
+    (tmp_path / "c.jpg").write_bytes(photo)
+    infer(tmp_path / "c.jpg", "--whole", detector=False, fails="keypoints.json: there already")
+    assert (out / "keypoints.json").read_bytes() == first and not (out / "c.jpg").exists()
+    infer(tmp_path / "c.jpg", "--whole", "--overwrite", detector=False)
+    assert {each["file_name"] for each in results(tmp_path)} == {"c.jpg"}
+    assert (out / "a.jpg").read_bytes() == photo
+
+
+def test_sub_folders_are_searched_and_kept(shared, infer, tmp_path):
+    photo = (shared / "samples" / "hrnet_demo.jpg").read_bytes()
+    for place in ("in/1.jpg", "in/a/1.jpg", "in/a/b/1.png", "in/.hidden/1.jpg", "in/a/1.bmp"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(photo)
+    infer(tmp_path / "in", tmp_path / "in" / "a", "--whole", detector=False)
+    names = ["1.jpg", "a/1.bmp", "a/1.jpg", "a/b/1.png"]
+    assert sorted(each["file_name"] for each in results(tmp_path)) == names
+    drawn = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*g"))
+    assert drawn == ["1.jpg", "a/1.jpg", "a/1_2.jpg", "a/b/1.png"]
+
+
+def test_one_folder_belongs_to_one_run_and_dead_runs_leave_nothing(infer, shared, tmp_path):
+    from tinypose.files import claim_folder
+
+    with claim_folder(tmp_path / "out"):
+        infer(shared / "samples" / "hrnet_demo.jpg", "--whole", detector=False, fails="another run")
+    assert not (tmp_path / "out").exists()
+    code = ("import sys, os, signal; from tinypose.files import claim_folder, write_whole\n"
+            "with claim_folder(sys.argv[1]) as folder, write_whole(folder / 'a.json'):\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")])
+    assert [path.name[:8] for path in (tmp_path / "out").iterdir()] == [".a.part-"]
+    infer(shared / "samples" / "hrnet_demo.jpg", "--whole", "--no-draw", detector=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["keypoints.json"]
+
+
+def test_a_picture_that_is_too_wide_or_a_name_of_other_bytes_is_counted(shared, infer, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.new("RGB", (33_000, 2)).save(folder / "wide.png")
+    photo = (shared / "samples" / "hrnet_demo.jpg").read_bytes()
+    (folder / "good.jpg").write_bytes(photo)
+    with open(bytes(folder) + b"/\xff.jpg", "wb") as file:
+        file.write(photo)
+    result = infer(folder, "--whole", detector=False)
+    assert "33000x2 pixels" in result.output and "its name is not UTF-8" in result.output
+    assert {each["file_name"] for each in results(tmp_path)} == {"good.jpg"}
+
+
+def test_boxes_as_corners_are_told(shared, infer, tmp_path):
+    boxes = tmp_path / "boxes.json"
+    corners = [[411, 94, 512, 283], [300, 100, 400, 300]]
+    boxes.write_text(json.dumps([{"image_id": 14439, "bbox": box} for box in corners]))
+    picture = shared / "samples" / "000000014439.jpg"
+    infer(picture, "--boxes", boxes, "--no-draw", detector=False, fails="--boxes-form=corners")
+    infer(picture, "--boxes", boxes, "--boxes-form", "corners", "--no-draw", detector=False)
+    assert [each["bbox"] for each in results(tmp_path)] == [[411, 94, 101, 189], [300, 100, 100, 200]]
+
+
+@pytest.mark.parametrize(
+    "bad", ["[NaN, 2, 3, 4]", "[1e400, 2, 3, 4]", '["1", 2, 3, 4]', "[true, 2, 3, 4]", "null"]
+)
+def test_boxes_that_are_none_are_named(shared, infer, tmp_path, bad):
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(f'[{{"image_id": 14439, "bbox": {bad}}}]')
+    infer(shared / "samples" / "000000014439.jpg", "--boxes", boxes, detector=False, fails=r"[0]: expected")
+
+
+def test_an_svg_is_no_video(tmp_path):
+    for name in ("a.svg", "a.mp4"):
+        (tmp_path / name).write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')
+    with pytest.raises(UserError, match="neither a picture nor a video"):
+        find_sources([str(tmp_path / "a.svg")])
+    with pytest.raises(UserError, match="cannot read this as a video"):
+        Video(tmp_path / "a.mp4")
+
+
+def test_the_same_command_writes_the_same_bytes(short, infer, tmp_path):
+    infer(short, "--frames", "6")
+    first = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    infer(short, "--frames", "6", "--overwrite")
+    assert first == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}

@@ -6,7 +6,7 @@ import yaml
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.config import load_config
 
-app = typer.Typer(help="Look at configs.", no_args_is_help=True)
+app = typer.Typer(help="Look at configs.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -7,13 +7,13 @@ import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.config import DatasetConfig, load_config
-from tinypose.console import out, table, track
+from tinypose.console import out, renamed, table, track
 from tinypose.errors import UserError
-from tinypose.files import write_json, write_whole
+from tinypose.files import check_output, write_json, write_whole
 
 SHOWN = 20  # findings of a kind on the screen; the report has them all
 
-app = typer.Typer(help="Look at training data.", no_args_is_help=True)
+app = typer.Typer(help="Look at training data.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -36,6 +36,7 @@ def preview(
     loaded = load_config(config, override)
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"{output}: expected the name of a .png or .jpg file")
+    check_output(output, [config])
     import cv2
     import numpy as np
 
@@ -48,24 +49,29 @@ def preview(
     people, lines = load_training_set(loaded, skeleton)
     order = np.concatenate([batch_numbers(people, epoch - 1, step) for step in range(people.steps)])
     sheet = draw(people, [int(number) for number in order[:count]], epoch - 1)
+    done, data = cv2.imencode(output.suffix, sheet[..., ::-1])
+    if not done:
+        raise UserError(f"{output}: OpenCV could not make a picture of {sheet.shape[1]}x{sheet.shape[0]}")
     with write_whole(output) as temporary:
-        cv2.imwrite(str(temporary), sheet[..., ::-1])
+        temporary.write_bytes(data.tobytes())  # imwrite says nothing of a full disk
     for line in lines:
         out.print(line, markup=False)
     out.print(f"{min(count, len(order))} people of epoch {epoch}: {output}", markup=False)
 
 
-@app.command()
+@app.command(cls=renamed(report="output"))
 def check(
     config: ConfigOption,
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all findings as JSON.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all findings as JSON.")] = None,
 ) -> None:
     """Read every picture and annotation of the config's sets; name what is wrong, with file and id.
 
     Exit code 1 if anything is.
     """
     loaded = load_config(config, override)
+    if output is not None:
+        check_output(output, [config, *(dataset.annotations for _, dataset in _sets(loaded))])
     from tinypose.data.check import check_set
     from tinypose.skeleton import load_skeleton
 
@@ -79,9 +85,9 @@ def check(
         out.print(table("joints", columns, [(*row[:4], f"{row[4]:.0f}") for row in result.joints]))
         _print_findings(result.findings)
         found += [{"set": name, **vars(finding)} for finding in result.findings]
-    if report is not None:
-        write_json(report, found)
-        out.print(f"report: {report}", markup=False)
+    if output is not None:
+        write_json(output, found)
+        out.print(f"report: {output}", markup=False)
     if found:
         raise typer.Exit(1)
 
@@ -123,4 +129,4 @@ def _print_findings(findings: list) -> None:
         for finding in these[:SHOWN]:
             out.print(f"  {finding.file}, {finding.where}: {finding.detail}", markup=False)
         if len(these) > SHOWN:
-            out.print(f"  and {len(these) - SHOWN} more; --report FILE has them all")
+            out.print(f"  and {len(these) - SHOWN} more; --output FILE has them all")

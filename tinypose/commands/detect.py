@@ -10,15 +10,15 @@ from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.console import out, table, track
 from tinypose.detection.config import load_detector_config
 from tinypose.errors import UserError
-from tinypose.files import write_json
+from tinypose.files import check_output, write_json
 
 
 def detect(
     config: ConfigOption,
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
-    boxes: Annotated[
+    output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the boxes, for `tinypose eval -o eval.boxes=FILE`."),
+        typer.Option(metavar="FILE", help="Write the boxes, for `tinypose eval --boxes FILE`."),
     ] = None,
 ) -> None:
     """Find the people in the pictures of data.val, and measure the boxes: person box AP.
@@ -33,6 +33,10 @@ def detect(
             f"{config}: data.val: not set; give -o data.val.annotations=FILE -o data.val.images=FOLDER"
         )
 
+    if output is not None:
+        data = loaded.data.val
+        check_output(output, [config, loaded.weights, data.annotations])
+
     from tinypose.detection.detector import Detector
     from tinypose.detection.measure import box_ap, detect_all
     from tinypose.detection.weights import load_detector, person_only
@@ -46,6 +50,6 @@ def detect(
     values = ["-" if value < 0 else f"{100 * value:.1f}" for value in metrics.values()]
     title = escape(f"{loaded.weights}: people of {data.annotations}, boxes, percent")
     out.print(table(title, ("boxes", *metrics), [(len(found), *values)]))
-    if boxes is not None:
-        write_json(boxes, found)
-        out.print(f"boxes: {boxes}", markup=False)
+    if output is not None:
+        write_json(output, found)
+        out.print(f"boxes: {output}", markup=False)

@@ -1,6 +1,5 @@
 """`tinypose eval`: accuracy of a network on annotated people."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,26 +10,31 @@ from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.config import load_config
 from tinypose.console import out, table
 from tinypose.errors import UserError
-from tinypose.files import write_json
+from tinypose.files import check_output, write_json
 
 
 def evaluate(
     config: ConfigOption,
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
-    save_predictions: Annotated[
+    boxes: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A detector's boxes: -o eval.boxes=FILE.")
+    ] = None,
+    output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the keypoints in COCO's results format.")
     ] = None,
 ) -> None:
     """Measure a network on data.val: COCO's AP and AR, CrowdPose's AP by crowding, or MPII's PCKh.
 
-    The people's boxes are the annotated ones, or a detector's with -o eval.boxes=bbox.json;
+    The people's boxes are the annotated ones, or a detector's with -o eval.boxes=bbox.json (--boxes);
     -o eval.flip=false leaves the mirrored pass out.
     """
-    loaded = load_config(config, override)
+    loaded = load_config(config, [*override, *([f"eval.boxes={boxes}"] if boxes else [])])
     if loaded.weights is None:
         raise UserError(f"{config}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")
-    if save_predictions is not None:
-        _check_writable(save_predictions)
+    if output is not None:
+        data = loaded.data.val
+        reads = [] if data is None else [data.annotations]
+        check_output(output, [config, loaded.weights, loaded.eval.boxes, *reads])
 
     from tinypose.engine.evaluate import people_to_evaluate
     from tinypose.engine.measure import measure
@@ -54,16 +58,6 @@ def evaluate(
     else:
         rows = [(name, "-" if value is None else f"{value:.1f}") for name, value in metrics.items()]
         out.print(table(title, ("metric", "%"), rows))
-    if save_predictions is not None:
-        write_json(save_predictions, predictions)
-        out.print(f"predictions: {save_predictions}", markup=False)
-
-
-def _check_writable(path: Path) -> None:
-    """Say so before the long run if its result could not be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot make the folder: {error.strerror}") from None
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise UserError(f"{path}: cannot write there; expected the name of a file in a writable folder")
+    if output is not None:
+        write_json(output, predictions)
+        out.print(f"predictions: {output}", markup=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tinypose.config import CONFIGS
-from tinypose.console import err, out, track
+from tinypose.console import count, err, out, track
 from tinypose.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,9 +26,12 @@ def infer(
             metavar="SOURCE...", help="Pictures, folders, videos, a camera's number, a stream's address."
         ),
     ],
-    output: Annotated[Path, typer.Option("-d", "--output", help="The folder for the results.")] = Path(
+    output: Annotated[Path, typer.Option("--output", metavar="FOLDER", help="For the results.")] = Path(
         "results"
     ),
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace results that are there already.")
+    ] = False,
     pose: Annotated[Path, typer.Option(help=f"The pose network. {NETWORKS}")] = CONFIGS
     / "tinypose_256x192.yml",
     detector: Annotated[
@@ -44,6 +47,10 @@ def infer(
     boxes: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Boxes of people in the pictures, in COCO's results format."),
+    ] = None,
+    boxes_form: Annotated[
+        Literal["size", "corners"] | None,
+        typer.Option(help="Of --boxes: left, top, width, height, or left, top, right, bottom."),
     ] = None,
     engine: Annotated[
         str | None,
@@ -66,34 +73,50 @@ def infer(
     An interrupted video file goes on where it stopped when the same command is run again. What cannot be
     read is counted and left out.
     """
-    from tinypose.inference.files import Output, infer_pictures, infer_video, unique_names
-    from tinypose.inference.follow import FollowSettings
+    from tinypose.files import check_new, check_not_read, claim_folder, clear_dead
     from tinypose.inference.sources import find_sources
 
-    sources = find_sources(source)
+    sources = find_sources(source, output)
     pictures = [each for each in sources if each.kind == "picture"]
     videos = [each for each in sources if each.kind != "picture"]
     if boxes is not None and (videos or whole or detector):
         raise UserError("--boxes is for pictures, and stands instead of --detector and --whole")
     if whole and detector:
         raise UserError("--whole stands instead of --detector; give one of them")
-    given = _read_boxes(boxes, pictures) if boxes else None
-    estimate, origin = _open(pose, detector, pose_weights, detector_weights, whole or given is not None,
-                             engine, threads, box_score)  # fmt: skip
-    target = Output(output, draw, text)
-    settings = FollowSettings(detect_every=detect_every, smooth=smooth)
-    failed = []
-    if pictures:
-        try:
-            _report(infer_pictures(pictures, estimate, target, given, track), "picture")
-        except UserError as error:
-            failed.append(str(error))
-    for video, name in zip(videos, unique_names([each.stem for each in videos]), strict=True):
-        err.print(f"{video.name}:", markup=False)
-        try:
-            _report(infer_video(video, name, estimate, target, settings, origin, frames, track), "frame")
-        except UserError as error:
-            failed.append(str(error))
+
+    from tinypose.inference.files import Output, infer_pictures, infer_video, unique_names
+    from tinypose.inference.follow import FollowSettings
+
+    target = Output(output, draw, text, overwrite)
+    names = unique_names([each.stem for each in videos], ["keypoints"] if pictures else [])
+    with claim_folder(output):
+        outputs = target.of_pictures(pictures)
+        outputs += [path for name in names for path in target.of_video(name)]
+        for folder in {path.parent for path in outputs}:
+            clear_dead(folder)
+        files = [each.name for each in sources if each.kind in ("picture", "video")]
+        check_not_read(outputs, [*files, boxes, pose_weights, detector_weights])
+        given = _read_boxes(boxes, boxes_form, pictures) if boxes else None
+        estimate, origin = _open(pose, detector, pose_weights, detector_weights, whole or given is not None,
+                                 engine, threads, box_score)  # fmt: skip
+        begun = [path for name in names if target.seen_log(name).exists() for path in target.of_video(name)]
+        check_new([path for path in outputs if path not in begun], overwrite)
+        settings = FollowSettings(detect_every=detect_every, smooth=smooth)
+        failed = []
+        # Videos first: what was seen of them is kept, and taken over if this is stopped and run again.
+        for video, name in zip(videos, names, strict=True):
+            err.print(f"{video.name}:", markup=False)
+            try:
+                _report(infer_video(video, name, estimate, target, settings, origin, frames, track), "frame")
+            except UserError as error:
+                failed.append(str(error))
+        if pictures:
+            try:
+                _report(infer_pictures(pictures, estimate, target, given, track), "picture")
+            except UserError as error:
+                failed.append(str(error))
+        for name in names:
+            target.seen_log(name).unlink(missing_ok=True)
     if len(failed) == len(videos) + bool(pictures):
         raise UserError("\n".join(failed))
     for problem in failed:
@@ -140,56 +163,70 @@ def _open(
     return estimate, origin | {"networks": [read_json(each)["sha256"] for each in descriptions]}
 
 
-def _read_boxes(path: Path, pictures: list["Source"]) -> dict[str, "np.ndarray"]:
-    """Return the boxes of a file by the path of their picture; its entries name it, or give its number."""
+def _read_boxes(
+    path: Path, form: Literal["size", "corners"] | None, pictures: list["Source"]
+) -> dict[str, "np.ndarray"]:
+    """Return the boxes of a file by the path of their picture, whose number or name its entries give."""
     import numpy as np
 
-    from tinypose.files import read_json
+    from tinypose.data.boxes import as_sizes, read_boxes
+    from tinypose.images import picture_size
     from tinypose.inference.files import picture_numbers
 
-    content = read_json(path, "file of boxes")
-    if not isinstance(content, list):
-        raise UserError(f"{path}: expected a list of boxes (COCO's results format)")
-    names = [Path(each.name) for each in pictures]
-    keys: dict[Any, str] = {
-        number: str(each) for number, each in zip(picture_numbers(names), names, strict=True)
-    }
-    keys |= {each.name: str(each) for each in names}
-    result: dict[str, list] = {str(each): [] for each in names}
-    for number, entry in enumerate(content):
-        try:
-            key = entry["file_name"] if "file_name" in entry else entry["image_id"]
-            box = np.array(entry["bbox"], np.float32).reshape(4)
-        except (TypeError, KeyError, ValueError):
+    entries = read_boxes(path)
+    numbers = dict(zip(picture_numbers([Path(each.name) for each in pictures]), pictures, strict=True))
+    endings: dict[str, list[Source]] = {}
+    for each in pictures:
+        parts = Path(each.name).absolute().parts[1:]
+        for start in range(len(parts)):
+            endings.setdefault("/".join(parts[start:]), []).append(each)
+    found, unknown = [], 0
+    for entry in entries:
+        if entry.file_name is None:
+            named = [numbers[entry.image_id]] if entry.image_id in numbers else []
+        else:
+            named = endings.get(entry.file_name.removeprefix("./").strip("/"), [])
+            named = [each for each in named if str(each.place) == entry.file_name] or named
+        if len(named) > 1:
             raise UserError(
-                f"{path}: [{number}]: expected image_id (or file_name) and bbox: left, top, width, height"
-            ) from None
-        if key in keys:
-            result[keys[key]].append(box)
-    if not any(result.values()):
+                f"{path}: [{entry.place}]: file_name '{entry.file_name}' names {len(named)} of the pictures; "
+                "give more of its path"
+            )
+        unknown += not named
+        found += [(named[0].name, entry.box)] if named else []
+    if not found:
         raise UserError(f"{path}: no box for any of these pictures; they are known by their number or name")
-    return {name: np.array(each, np.float32).reshape(-1, 4) for name, each in result.items()}
+    if unknown:
+        err.print(f"left out: {count(unknown, 'box', 'boxes')} of other pictures than these", style="yellow")
+    sizes: dict[str, tuple[int, int]] = {}
+    for name in dict.fromkeys(name for name, _ in found):
+        try:
+            sizes[name] = picture_size(name)
+        except UserError:  # said when the pictures are read
+            sizes[name] = (0, 0)
+    known = [(name, box) for name, box in found if sizes[name] != (0, 0)]
+    boxes = as_sizes(path, [b for _, b in known], [sizes[name] for name, _ in known], form, "--boxes-form")
+    result: dict[str, list] = {each.name: [] for each in pictures}
+    for (name, _), box in zip(known, boxes, strict=True):
+        result[name].append(box)
+    return {str(Path(name)): np.array(each, np.float32).reshape(-1, 4) for name, each in result.items()}
 
 
 def _report(summary: "Summary", what: str) -> None:
-    found = _count(summary.people, "person", "people")
+    found = count(summary.people, "person", "people")
     if what == "frame":
-        found = _count(len(summary.ids), "different person", "different people")
-    line = f"{_count(summary.frames, what)}, {found}"
+        found = count(len(summary.ids), "different person", "different people")
+    line = f"{count(summary.frames, what)}, {found}"
     new = summary.frames - summary.resumed
     if summary.resumed:
-        line += f", {_count(summary.resumed, 'frame')} taken over from the run before"
+        line += f", {count(summary.resumed, 'frame')} taken over from the run before"
     if new > 0:
         line += f", {new / max(summary.seconds, 1e-9):.1f} a second"
     out.print(line, markup=False)
     for problem in summary.unreadable:
         err.print(f"left out: {problem}", style="yellow", markup=False)
     if summary.lost:
-        err.print(f"left out: {_count(summary.lost, 'frame')} that cannot be read", style="yellow")
+        err.print(f"left out: {count(summary.lost, 'frame')} that cannot be read", style="yellow")
     shown = summary.files if len(summary.files) <= 3 else summary.files[:2]
     more = "" if len(shown) == len(summary.files) else f" and {len(summary.files) - len(shown)} more"
     out.print(f"written: {', '.join(map(str, shown))}{more}", markup=False)
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -10,6 +10,7 @@ from tinypose.artifact.engines import choose_model, open_engine
 from tinypose.artifact.record import read_artifact
 from tinypose.codecs import BoxCodec
 from tinypose.detection.config import DetectorInputConfig
+from tinypose.errors import UserError
 from tinypose.network import Network
 from tinypose.preprocess import normalise
 
@@ -82,6 +83,8 @@ class Detector:
 
     def postprocess(self, outputs: list[np.ndarray], width: int, height: int) -> Boxes:
         """Return the people in a picture of `width` x `height` pixels, given the network's outputs."""
+        if not all(np.isfinite(each).all() for each in outputs):
+            raise UserError("the detector gives numbers that are not finite (NaN or infinity)")
         return Boxes(*self.codec.boxes(outputs, (self.input.width, self.input.height), (width, height)))
 
 

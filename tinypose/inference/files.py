@@ -1,19 +1,23 @@
 """From sources to results: pictures with a file of keypoints, videos with one each."""
 
+import os
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tinypose.console import count, kept
 from tinypose.drawing import label
 from tinypose.errors import UserError
-from tinypose.files import write_whole
+from tinypose.files import LONGEST_NAME, write_whole
 from tinypose.images import read_image
 from tinypose.inference.background import ahead, behind
 from tinypose.inference.estimator import PoseEstimator
@@ -22,6 +26,8 @@ from tinypose.inference.people import People
 from tinypose.inference.results import SeenLog, json_list
 from tinypose.inference.sources import Source
 from tinypose.inference.video import Frame, Video, VideoWriter, read_camera
+
+LONGEST_ENDING = 20  # bytes that `.seen.jsonl` and a number take
 
 Track = Callable[[Iterable, str, int | None], Iterable]
 
@@ -34,11 +40,37 @@ class Output:
         folder: made if it is not there.
         draw: pictures and videos with the people drawn in.
         text: a line of numbers for each person, beside the JSON.
+        overwrite: an interrupted video of other networks or settings is begun anew.
     """
 
     folder: Path
     draw: bool = True
     text: bool = False
+    overwrite: bool = False
+
+    def of_pictures(self, sources: Sequence[Source]) -> list[Path]:
+        """Return the files that pictures lead to: keypoints, text, and a drawing of each."""
+        lists = [self.folder / "keypoints.json", *([self.folder / "keypoints.txt"] if self.text else [])]
+        return [*lists, *self.drawings(sources)] if sources else []
+
+    def drawings(self, sources: Sequence[Source]) -> list[Path]:
+        """Return a file for the drawing of each picture, in the sub-folders of the sources."""
+        if not self.draw:
+            return []
+        places = [each.place if each.place.name else PurePosixPath(Path(each.name).name) for each in sources]
+        names = [
+            str(place.with_suffix(".png" if place.suffix.lower() == ".png" else ".jpg")) for place in places
+        ]
+        return [self.folder / name for name in unique_names(names)]
+
+    def of_video(self, name: str) -> list[Path]:
+        """Return the files that a video leads to."""
+        endings = [".json", *([".txt"] if self.text else []), *([".mp4"] if self.draw else [])]
+        return [self.folder / f"{name}{ending}" for ending in endings]
+
+    def seen_log(self, name: str) -> Path:
+        """Return where what the networks saw of a video is kept until all is done."""
+        return self.folder / f"{name}.seen.jsonl"
 
 
 @dataclass
@@ -90,24 +122,24 @@ def infer_pictures(
     summary = Summary()
     paths = [Path(source.name) for source in sources]
     numbers = picture_numbers(paths)
-    names = unique_names(
-        [f"{path.stem}{'.png' if path.suffix.lower() == '.png' else '.jpg'}" for path in paths]
-    )
+    names = file_names(sources)
+    drawings = output.drawings(sources)
     start = time.perf_counter()
     with ExitStack() as stack:
         results = _Results(output, "keypoints", stack, summary)
         draw = stack.enter_context(behind(_save_drawing))
         read = stack.enter_context(closing(ahead(map(_read, paths))))
+        stack.enter_context(kept(lambda: _kept(drawings, summary)))
         for i, (path, image) in enumerate(track(read, "pictures", len(paths))):
             if isinstance(image, UserError):
                 summary.unreadable.append(str(image))
                 continue
             people = estimate(image, None if boxes is None else boxes[str(path)])
             summary.frames += 1
-            results.add(people, numbers[i], {"file_name": path.name}, path.name)
+            results.add(people, numbers[i], {"file_name": names[i]}, names[i])
             if output.draw:
-                draw(output.folder / names[i], image, people)
-                summary.files.append(output.folder / names[i])
+                draw(drawings[i], image, people)
+                summary.files.append(drawings[i])
         if not summary.frames:
             raise UserError("\n".join([*summary.unreadable, "none of the pictures could be read"]))
     summary.seconds = time.perf_counter() - start
@@ -126,9 +158,9 @@ def infer_video(
 ) -> Summary:
     """Follow the people of a video, camera or stream; write NAME.json, and NAME.mp4 with them drawn in.
 
-    What was seen in a video file is kept in NAME.seen.jsonl until it is done: interrupted, the next run
-    goes on where this one stopped, and ends with the same results. A camera or stream ends, with its
-    results written, when it is interrupted or gives no more.
+    What was seen in a video file is kept in NAME.seen.jsonl, for `Output.seen_log` to be removed when all is
+    done: interrupted, the next run goes on where this one stopped, and ends with the same results. A camera
+    or stream ends, with its results written, when it is interrupted or gives no more.
 
     Args:
         source: what to read.
@@ -153,8 +185,10 @@ def infer_video(
         log = None
         if source.kind == "video":
             origin = {"video": _identity(source.name), "follow": settings.model_dump(), **origin}
-            log = SeenLog(output.folder / f"{name}.seen.jsonl", origin, estimate.skeleton)
+            log = SeenLog(output.seen_log(name), origin, estimate.skeleton, output.overwrite)
             stack.callback(log.close)
+            stack.enter_context(kept(lambda: f"kept: what was seen of {count(log.count, 'frame')}, in "
+                                             f"{log.path}; the same command goes on there"))  # fmt: skip
             summary.resumed = min(len(log.seen), total or len(log.seen))
         results = _Results(output, name, stack, summary)
         draw = None
@@ -162,17 +196,16 @@ def infer_video(
             path = output.folder / f"{name}.mp4"
             temporary = stack.enter_context(write_whole(path))
             writer = stack.enter_context(VideoWriter(temporary, video.rate if video else None))
-            draw = stack.enter_context(behind(lambda *each: writer.write(_drawing(*each[:3]), each[3])))
+            draw = stack.enter_context(behind(lambda *each: writer.write(_drawing(*each), each[2])))
             summary.files.append(path)
         read = stack.enter_context(closing(ahead(frames, drop=live)))
-        rate, start = _Rate(), time.perf_counter()
+        start = time.perf_counter()
         try:
             for frame in track(islice(read, limit), name, total):
                 if log and frame.index < len(log.seen):
                     seen = log.seen[frame.index]
                 else:
                     seen = follow.look(frame.image, frame.time)
-                    rate.tick()
                     if log:
                         log.add(seen)
                 people = follow.take(seen)
@@ -182,7 +215,7 @@ def infer_video(
                     people, frame.index, {"time": round(frame.time, 4)}, f"{frame.index} {frame.time:.4f}"
                 )
                 if draw:
-                    draw(frame.image, people, rate.value, frame.time)
+                    draw(frame.image, people, frame.time)
         except KeyboardInterrupt:
             if not live:
                 raise
@@ -192,8 +225,6 @@ def infer_video(
             summary.unreadable.append(str(error))
         if not summary.frames:
             raise UserError(f"{source.name}: not one frame of it could be read")
-        if log:
-            log.finish()
         summary.seconds = time.perf_counter() - start
     summary.lost = video.unreadable if video and limit is None else 0
     return summary
@@ -224,43 +255,52 @@ class _Results:
                 self._text.write(" ".join([head, *map(str, numbers)]) + "\n")
 
 
-class _Rate:
-    """Frames a second, over about the last second."""
-
-    def __init__(self) -> None:
-        self.value: float | None = None
-        self._last = time.perf_counter()
-
-    def tick(self) -> None:
-        now = time.perf_counter()
-        step, self._last = max(now - self._last, 1e-6), now
-        blend = 1 - np.exp(-step)
-        self.value = 1 / step if self.value is None else self.value + blend * (1 / step - self.value)
+def _kept(drawings: list[Path], summary: Summary) -> str:
+    drawn = f"{count(len(summary.files) - 1, 'drawing')} in {drawings[0].parent}" if drawings else "nothing"
+    return f"kept: {drawn}; keypoints.json is written at the end only"
 
 
 def picture_numbers(paths: Sequence[Path]) -> list[int]:
     """Return COCO's image ids: the numbers that the files are named by if all are, else 1, 2, ..."""
-    numbers = [int(path.stem) if path.stem.isdigit() else None for path in paths]
+    numbers = [int(path.stem) if re.fullmatch("[0-9]{1,15}", path.stem) else None for path in paths]
     if None in numbers or len(set(numbers)) < len(numbers):
         return list(range(1, len(paths) + 1))
     return numbers
 
 
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Return the names with `_2`, `_3`, ... before the suffix of those that come again."""
-    used: set[str] = set()
+def file_names(sources: Sequence[Source]) -> list[str]:
+    """Return what results call each picture: its place in its folder, or where two have it, its path."""
+    places = [str(each.place) if each.place.name else Path(each.name).name for each in sources]
+    several = {place for place, times in Counter(places).items() if times > 1}
+    return [each.name if place in several else place for each, place in zip(sources, places, strict=True)]
+
+
+def unique_names(names: Sequence[str], used: Sequence[str] = ()) -> list[str]:
+    """Return the names with `_2`, `_3`, ... before the suffix of those that come again or are too long.
+
+    Args:
+        names: may have folders before them.
+        used: names that are not free.
+    """
+    taken = {name.lower() for name in used}
     result = []
     for name in names:
-        path, count = Path(name), 1
-        while name.lower() in used:
-            count += 1
-            name = f"{path.stem}_{count}{path.suffix}"
-        used.add(name.lower())
+        path, times = PurePosixPath(name), 1
+        stem = os.fsdecode(os.fsencode(path.stem)[: LONGEST_NAME - LONGEST_ENDING])
+        name = str(path.with_name(f"{stem}{path.suffix}"))
+        while name.lower() in taken:
+            times += 1
+            name = str(path.with_name(f"{stem}_{times}{path.suffix}"))
+        taken.add(name.lower())
         result.append(name)
     return result
 
 
 def _read(path: Path) -> tuple[Path, np.ndarray | UserError]:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return path, UserError(f"{path}: its name is not UTF-8, and JSON has no other; rename it")
     try:
         return path, read_image(path, as_shown=True)
     except UserError as error:
@@ -272,10 +312,9 @@ def _save_drawing(path: Path, image: np.ndarray, people: People) -> None:
         Image.fromarray(people.draw(image)).save(temporary, quality=92)
 
 
-def _drawing(image: np.ndarray, people: People, rate: float | None) -> np.ndarray:
+def _drawing(image: np.ndarray, people: People, seconds: float) -> np.ndarray:
     drawn = people.draw(image)
-    if rate is not None:
-        label(drawn, f"{rate:.0f} fps", (0, drawn.shape[0]), max(drawn.shape) / 1000)
+    label(drawn, f"{seconds:.2f} s", (0, drawn.shape[0]), max(drawn.shape) / 1000)
     return drawn
 
 

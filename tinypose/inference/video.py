@@ -19,6 +19,13 @@ from tinypose.errors import UserError
 CLOCK = 90_000  # ticks a second of written video: whole for all usual rates
 TIMEOUT = 15  # seconds that a stream may be silent
 
+# What is opened, by content. Of the others that FFmpeg knows some open further files that a file names.
+FORMATS = (
+    *("mov", "mp4", "m4a", "3gp", "3g2", "mj2", "matroska", "webm", "avi", "mpeg", "mpegts", "mpegvideo"),
+    *("flv", "live_flv", "asf", "gif", "ogg", "h264", "hevc", "mjpeg", "m4v", "rtsp", "rtp", "sdp", "hls"),
+    *("dash", "mpjpeg", "av1", "obu", "ivf"),
+)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -54,7 +61,11 @@ class Video:
         """
         self.name = str(name)
         timeout = TIMEOUT if "://" in self.name else None
-        options = {"rtsp_transport": "tcp"} if self.name.startswith("rtsp") else {}
+        options = {"format_whitelist": ",".join(FORMATS)}
+        if timeout is None:  # a list of addresses that a file holds is not followed
+            options["protocol_whitelist"] = "file"
+        elif self.name.startswith("rtsp"):
+            options["rtsp_transport"] = "tcp"
         try:
             self._container = av.open(self.name, options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError, ValueError) as error:
