@@ -69,6 +69,9 @@ class DatasetConfig(Section):
     skeleton: str | None = Field(
         None, description="of the annotations, where it is not the config's; joints are matched by name"
     )
+    category: int | str | tuple[int | str, ...] | None = Field(
+        None, description="name or id of the category that counts; none: the one with the skeleton's joints"
+    )
 
 
 class DataConfig(Section):
@@ -109,6 +112,9 @@ class EvalConfig(Section):
     batch_size: int = Field(16, ge=1)
     flip: bool = Field(True, description="average with the heatmaps of the mirrored picture")
     boxes: Path | None = Field(None, description="a detector's bbox.json; none: ground-truth boxes")
+    boxes_form: Literal["size", "corners"] | None = Field(
+        None, description="of a box: left, top, width, height, or left, top, right, bottom; none: told by all"
+    )
     box_threshold: float = Field(0.0, ge=0, le=1, description="detections below it are dropped")
     joint_threshold: float = Field(0.2, ge=0, le=1, description="joints below it do not rescore")
     nms: float = Field(0.9, gt=0, le=1, description="OKS above which the weaker person is dropped")

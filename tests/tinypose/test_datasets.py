@@ -255,7 +255,7 @@ def test_crowding_levels_split_the_pictures(crowdpose, tmp_path):
     del content["images"][0]["crowdIndex"]
     (tmp_path / "levels.json").write_text(json.dumps(content))
     with pytest.raises(UserError, match=f"image {easy}: crowdIndex: expected a number"):
-        crowdpose_ap(people, to_results(people.people, truth, config, CROWD), CROWD)
+        crowdpose_ap(load_set(moved, CROWD), [], CROWD)
 
 
 @pytest.mark.parametrize(

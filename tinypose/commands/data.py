@@ -78,7 +78,7 @@ def check(
     found = []
     for name, dataset in _sets(loaded):
         own = load_skeleton(dataset.skeleton or loaded.skeleton)
-        result = check_set(dataset, own, lambda pictures: track(pictures, "reading pictures"))
+        result = check_set(dataset, own, track)
         out.print(f"{name}: {result.summary}", markup=False)
         out.print(table(f"{name}: {dataset.annotations}", ("", "count"), result.counts))
         columns = ("joint", "annotated", "visible", "hidden", "% of people")

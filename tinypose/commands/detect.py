@@ -45,8 +45,9 @@ def detect(
     net, kept = person_only(load_detector(loaded), loaded)
     detector = Detector(as_network(net), kept.input, kept.codec)
     data = loaded.data.val
-    found = detect_all(detector, data.annotations, data.images, lambda items: track(items, "detecting"))
-    metrics = box_ap(data.annotations, found)
+    bar = lambda items: track(items, "detecting")  # noqa: E731
+    found = detect_all(detector, data.annotations, data.images, bar, data.category)
+    metrics = box_ap(data.annotations, found, data.category)
     values = ["-" if value < 0 else f"{100 * value:.1f}" for value in metrics.values()]
     title = escape(f"{loaded.weights}: people of {data.annotations}, boxes, percent")
     out.print(table(title, ("boxes", *metrics), [(len(found), *values)]))

@@ -36,8 +36,12 @@ class Box:
     score: float | None
 
 
-def read_boxes(path: str | Path) -> list[Box]:
-    """Read a list of {image_id or file_name, category_id, bbox, score}; the last and the second may miss.
+def read_boxes(path: str | Path, scored: bool = False) -> list[Box]:
+    """Read a list of {image_id or file_name, category_id, bbox, score}.
+
+    Args:
+        path: of the file; `category_id` may miss.
+        scored: whether each must have a score.
 
     Raises:
         UserError: the file is missing or not in that form; the entry and field are named.
@@ -45,6 +49,9 @@ def read_boxes(path: str | Path) -> list[Box]:
     content = read_json(path, "file of boxes")
     if not isinstance(content, list):
         raise UserError(f"{path}: expected a list of boxes (COCO's results format)")
+    for place, entry in enumerate(content if scored else ()):
+        if not isinstance(entry, dict) or "score" not in entry:
+            raise UserError(f"{path}: [{place}]: expected an object with the key 'score'")
     return [_entry(entry, place, f"{path}: [{place}]") for place, entry in enumerate(content)]
 
 
@@ -108,11 +115,11 @@ def _entry(entry: Any, place: int, where: str) -> Box:
     box = finite_numbers(entry.get("bbox"), FARTHEST)
     if box is None or len(box) != 4:
         raise UserError(
-            f"{where}: expected image_id (or file_name) and bbox: left, top, width, height, finite numbers; "
-            f"found {_shown(entry.get('bbox'))}"
+            f"{where}: expected image_id (or file_name) and bbox; bbox: expected left, top, width, height, "
+            f"finite numbers, found {_shown(entry.get('bbox'))}"
         )
     score = entry.get("score")
-    if score is not None and finite_numbers([score], FARTHEST) is None:
+    if "score" in entry and finite_numbers([score], FARTHEST) is None:
         raise UserError(f"{where}: score: expected a number, found {_shown(score)}")
     return Box(place, number, name, category, np.array(box), None if score is None else float(score))
 

@@ -1,6 +1,6 @@
 """Look for what is wrong with a data set before weeks of training find out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinypose.config import DatasetConfig
-from tinypose.data.coco import PeopleSet, Person, Picture, read_annotations
+from tinypose.data.coco import PeopleSet, Person, Picture
 from tinypose.data.merge import load_set
 from tinypose.errors import UserError
 from tinypose.images import read_image
@@ -17,8 +17,9 @@ from tinypose.skeleton import Skeleton
 # How far left and right must lie apart to tell a side: in extents of the person's joints, and in pixels.
 LEAST_SIDES = {"shoulder": 0.1, "hip": 0.1, "eye": 0.03, "ear": 0.04}
 LEAST_PIXELS = 3.0
-Progress = Callable[[list[Picture]], Iterable[Picture]]
+Progress = Callable[[list, str], Iterable]
 FAR = 0.25  # of the box's longer side
+MANY = 8  # people with the same joint in the same pixel
 OUTSIDE = 2.0  # pixels that a box or a joint may lie outside the picture: rounding, and MPII's count from 1
 
 
@@ -49,13 +50,15 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
 
-def check_set(dataset: DatasetConfig, skeleton: Skeleton, progress: Progress = lambda items: items) -> Report:
+def check_set(
+    dataset: DatasetConfig, skeleton: Skeleton, progress: Progress = lambda items, what: items
+) -> Report:
     """Read a set with every picture of it, and report what is wrong.
 
     Args:
         dataset: the set, of any format.
         skeleton: of the annotations.
-        progress: wraps the pictures while they are read, for a progress bar.
+        progress: wraps the people and the pictures while they are looked at, for a progress bar.
 
     Raises:
         UserError: the annotation file cannot be read at all.
@@ -63,11 +66,11 @@ def check_set(dataset: DatasetConfig, skeleton: Skeleton, progress: Progress = l
     people = load_set(dataset, skeleton, present=False)
     findings: list[Finding] = []
     if dataset.format != "mpii":
-        findings += check_entries(dataset, people)
-    for person in people.people:
+        findings += check_entries(people)
+    for person in progress(people.people, "looking at people"):
         findings += check_person(person, skeleton)
     findings += check_doubles(people)
-    findings += check_pictures(progress(list(people.pictures.values())))
+    findings += check_pictures(progress(list(people.pictures.values()), "reading pictures"))
     all_joints = np.stack([person.joints for person in people.people])
     annotated = (all_joints[..., 2] > 0).sum(axis=0)
     visible = (all_joints[..., 2] > 1).sum(axis=0)
@@ -84,19 +87,25 @@ def check_set(dataset: DatasetConfig, skeleton: Skeleton, progress: Progress = l
     return Report(people.summary, counts, rows, findings)
 
 
-def check_entries(dataset: DatasetConfig, people: PeopleSet) -> list[Finding]:
+def check_entries(people: PeopleSet) -> list[Finding]:
     """Find annotations of a COCO file that contradict themselves or their picture."""
     findings = []
     seen: set[Any] = set()
-    for entry in read_annotations(dataset.annotations)["annotations"]:
-        picture = people.pictures[entry["image_id"]]
-        where = f"annotation {entry.get('id')}"
-        if entry.get("id") in seen:
+    for entry in people.source.entries:
+        picture = people.pictures[entry.image_id]
+        where = f"annotation {entry.annotation_id}"
+        if entry.annotation_id is not None and entry.annotation_id in seen:
             findings.append(Finding("id twice", picture.path.name, where, "another annotation has it too"))
-        seen.add(entry.get("id"))
-        if entry.get("iscrowd") or not entry.get("keypoints"):
+        seen.add(entry.annotation_id)
+        if entry.crowd or entry.joints is None:
             continue
-        x, y, w, h = (float(value) for value in entry["bbox"])
+        found = int((entry.joints[:, 2] > 0).sum())
+        if entry.stated is not None and entry.stated != found:
+            detail = f"says {entry.stated}, has {found}"
+            findings.append(Finding("wrong num_keypoints", picture.path.name, where, detail))
+        if entry.box is None:
+            continue
+        x, y, w, h = entry.box
         width, height = picture.size
         beyond = max(-x, -y, x + w - width, y + h - height)
         if w <= 0 or h <= 0:
@@ -104,12 +113,6 @@ def check_entries(dataset: DatasetConfig, people: PeopleSet) -> list[Finding]:
         elif beyond > OUTSIDE:
             findings.append(
                 Finding("box outside the picture", picture.path.name, where, f"by {beyond:.0f} pixels")
-            )
-        flags = entry["keypoints"][2::3]
-        told, found = entry.get("num_keypoints"), sum(flag > 0 for flag in flags)
-        if told is not None and told != found:
-            findings.append(
-                Finding("wrong num_keypoints", picture.path.name, where, f"says {told}, has {found}")
             )
     return findings
 
@@ -189,18 +192,39 @@ def looks_swapped(joints: np.ndarray, skeleton: Skeleton) -> str:
 def check_doubles(people: PeopleSet) -> list[Finding]:
     """Find people who are annotated twice in a picture: all their common joints lie on each other."""
     findings = []
-    by_picture: dict[Any, list[Person]] = {}
-    for person in people.people:
-        by_picture.setdefault(person.image_id, []).append(person)
-    for group in by_picture.values():
-        for place, one in enumerate(group):
-            for other in group[place + 1 :]:
-                common = (one.joints[:, 2] > 0) & (other.joints[:, 2] > 0)
-                distance = np.abs(one.joints[common, :2] - other.joints[common, :2])
-                if common.sum() >= 4 and distance.max() < 1:
-                    where = f"annotations {one.annotation_id} and {other.annotation_id}"
-                    findings.append(Finding("person twice", one.path.name, where, "joints are the same"))
+    for number, other in sorted(_near(people.people)):
+        one, two = people.people[number], people.people[other]
+        common = (one.joints[:, 2] > 0) & (two.joints[:, 2] > 0)
+        distance = np.abs(one.joints[common, :2] - two.joints[common, :2])
+        if common.sum() >= 4 and distance.max() < 1:
+            where = f"annotations {one.annotation_id} and {two.annotation_id}"
+            findings.append(Finding("person twice", one.path.name, where, "joints are the same"))
     return findings
+
+
+def _near(people: Sequence[Person]) -> set[tuple[int, int]]:
+    """Return pairs of people in one picture with a joint in the same place, to a pixel, and some others.
+
+    Not by looking at all pairs, of which a crowd has millions: joints are sorted into cells of two pixels,
+    of four grids that lie a pixel apart, so that two joints less than a pixel apart share a cell of one.
+    """
+    pictures = {image_id: number for number, image_id in enumerate(dict.fromkeys(p.image_id for p in people))}
+    number, joint = np.nonzero(np.stack([person.joints[:, 2] > 0 for person in people]))
+    picture = np.array([pictures[person.image_id] for person in people])[number]
+    places = np.stack([person.joints[:, :2] for person in people])[number, joint]
+    pairs: set[tuple[int, int]] = set()
+    for shift in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        cells = np.floor((places + shift) / 2).astype(np.int64)
+        keys = np.column_stack([picture, joint, cells])
+        order = np.lexsort(keys.T)
+        keys, who = keys[order], number[order]
+        for step in range(1, MANY):  # a file with more in one place is told by these
+            same = np.flatnonzero((keys[step:] == keys[:-step]).all(axis=1))
+            if not same.size:
+                break
+            both = np.sort(np.column_stack([who[same], who[same + step]]), axis=1)
+            pairs.update(map(tuple, both.tolist()))
+    return pairs
 
 
 def check_pictures(pictures: Iterable[Picture]) -> list[Finding]:

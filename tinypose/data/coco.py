@@ -5,7 +5,6 @@ print(people.summary)
 picture = people.people[0].read()
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from tinypose.data.annotations import Annotations, Category, Entry, read_coco
+from tinypose.data.boxes import Box, BoxForm, as_sizes, read_boxes
 from tinypose.errors import UserError
-from tinypose.files import read_json
 from tinypose.images import read_image
 from tinypose.skeleton import Skeleton
 
 # A person covers about this part of the box: median 0.54, mean 0.53 over the 154 annotated people of
 # COCO that were at hand; CrowdPose's evaluation uses 0.53 as well.
 AREA_OF_BOX = 0.53
+PERSON = 1  # COCO's category
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class PeopleSet:
         pictures: every picture of the file, by number, with people or without.
         skipped: reason -> how many annotations or boxes were left out for it.
         repaired: what was filled in -> how many times.
+        source: the whole file, of a set in COCO's form.
     """
 
     annotations: Path
@@ -79,6 +81,7 @@ class PeopleSet:
     pictures: dict[int, Picture]
     skipped: dict[str, int] = field(default_factory=dict)
     repaired: dict[str, int] = field(default_factory=dict)
+    source: Annotations | None = field(default=None, repr=False)
 
     @property
     def summary(self) -> str:
@@ -93,7 +96,11 @@ class PeopleSet:
 
 
 def load_people(
-    annotations: str | Path, images: str | Path, skeleton: Skeleton, present: bool = True
+    annotations: str | Path,
+    images: str | Path,
+    skeleton: Skeleton,
+    present: bool = True,
+    category: Category = None,
 ) -> PeopleSet:
     """Read the people that have at least one annotated joint.
 
@@ -105,90 +112,96 @@ def load_people(
         images: the folder that its file names start at.
         skeleton: says how many joints to expect.
         present: check that the people's pictures are there.
+        category: name or id of the category that counts; None: see `tinypose.data.annotations.choose`.
 
     Raises:
         UserError: a file that is missing or not COCO, an annotation that contradicts the skeleton or
             itself, missing pictures (the first few named, all counted), or nobody with joints.
     """
-    annotations = Path(annotations)
-    content = read_annotations(annotations)
-    pictures = _pictures(annotations, content["images"], Path(images))
-    categories = person_categories(content)
+    source = read_coco(annotations, skeleton, category)
+    pictures = {
+        each.image_id: Picture(each.image_id, Path(images) / each.file_name, each.size)
+        for each in source.images.values()
+    }
     people: list[Person] = []
     skipped: Counter[str] = Counter()
     repaired: Counter[str] = Counter()
-    for number, entry in enumerate(content["annotations"]):
-        where = _where(annotations, number, entry)
-        picture = pictures.get(_identity(entry, "image_id", where))
-        if picture is None:
-            raise UserError(f"{where}: image_id {entry['image_id']} is not among `images`")
-        if entry.get("category_id", min(categories)) not in categories:
+    for entry in source.entries:
+        picture = pictures[entry.image_id]
+        if not source.counts(entry):
             skipped["of another category"] += 1
-            continue
-        joints = _joints(entry, skeleton, where)
-        if entry.get("iscrowd", 0):
+        elif entry.crowd:
             skipped["crowd"] += 1
-            continue
-        if joints is None:
+        elif not entry.annotated:
             skipped["without keypoints"] += 1
-            continue
-        stated = _box(entry, where)
-        box = cut_box(stated, picture.size)
-        if box is None:
+        elif (box := cut_box(entry.box, picture.size)) is None:
             skipped["with a box of no extent in the picture"] += 1
-            continue
-        area, estimated = _area(entry, stated, where)
-        if estimated:
-            repaired["area missing or 0, estimated from the box"] += 1
-        people.append(
-            Person(picture.image_id, entry.get("id"), picture.path, picture.size, box, joints, area)
-        )
-    result = PeopleSet(annotations, people, pictures, dict(skipped), dict(repaired))
+        else:
+            area, estimated = _area(entry)
+            if estimated:
+                repaired["area missing or 0, estimated from the box"] += 1
+            joints = entry.joints.astype(np.float32)
+            people.append(
+                Person(picture.image_id, entry.annotation_id, picture.path, picture.size, box, joints, area)
+            )
+    result = PeopleSet(source.path, people, pictures, dict(skipped), dict(repaired), source)
     if not people:
         raise UserError(f"{annotations}: nobody with keypoints in it ({result.summary})")
     if present:
-        _check_present(people, annotations)
+        _check_present(people, source.path)
     return result
 
 
-def load_detections(boxes: str | Path, people: PeopleSet, threshold: float = 0.0) -> PeopleSet:
+def load_detections(
+    boxes: str | Path, people: PeopleSet, threshold: float = 0.0, form: BoxForm | None = None
+) -> PeopleSet:
     """Read a detector's person boxes for the pictures of a set, in COCO's results format.
+
+    Boxes count if they are of the set's category, or of COCO's number for a person, 1, where the set has
+    no other category of that number.
 
     Args:
         boxes: JSON list of {image_id, category_id, bbox, score}; bbox is left, top, width, height.
         people: the annotated set; its pictures are kept, its people replaced.
         threshold: boxes with a lower score are left out.
+        form: what bbox is; None: left, top, width, height, unless most boxes contradict it.
 
     Raises:
         UserError: a file that is missing or not in that format, or without a box for these pictures.
     """
     boxes = Path(boxes)
-    content = read_json(boxes, "file of detected boxes")
-    if not isinstance(content, list):
-        raise UserError(f"{boxes}: expected a list of boxes (COCO's results format)")
     joints = np.zeros_like(people.people[0].joints)
-    found: list[Person] = []
+    wanted, others = {PERSON}, frozenset()
+    if people.source is not None:
+        wanted, others = {*people.source.chosen, PERSON}, people.source.others
     skipped: Counter[str] = Counter()
-    for number, entry in enumerate(content):
-        where = f"{boxes}: [{number}]"
-        picture = people.pictures.get(_identity(entry, "image_id", where))
-        score = _take(entry, "score", where)
-        if not isinstance(score, int | float) or not math.isfinite(score):
-            raise UserError(f"{where}: score: expected a number, found {score!r}")
-        box = _box(entry, where)
+    kept: list[Box] = []
+    for entry in read_boxes(boxes, scored=True):
+        picture = people.pictures.get(entry.file_name if entry.image_id is None else entry.image_id)
         if picture is None:
             skipped["for pictures of other sets"] += 1
-        elif entry.get("category_id", 1) != 1:
-            skipped["of another category than 1, person"] += 1
-        elif score < threshold:
+        elif entry.category_id is not None and (
+            entry.category_id not in wanted or entry.category_id in others
+        ):
+            skipped["of another category than the set's people"] += 1
+        elif entry.score < threshold:
             skipped[f"with a score below {threshold:g}"] += 1
-        elif (box := cut_box(box, picture.size)) is None:
-            skipped["of no extent in the picture"] += 1
         else:
-            area = AREA_OF_BOX * float(box[2] * box[3])
-            found.append(
-                Person(picture.image_id, None, picture.path, picture.size, box, joints, area, float(score))
-            )
+            kept.append(replace(entry, image_id=picture.image_id))
+    pictures = [people.pictures[entry.image_id] for entry in kept]
+    stated = as_sizes(
+        boxes, [each.box for each in kept], [each.size for each in pictures], form, "eval.boxes_form"
+    )
+    found: list[Person] = []
+    for entry, picture, box in zip(kept, pictures, stated, strict=True):
+        cut = cut_box(box, picture.size)
+        if cut is None:
+            skipped["of no extent in the picture"] += 1
+            continue
+        area = AREA_OF_BOX * float(cut[2] * cut[3])
+        found.append(
+            Person(picture.image_id, None, picture.path, picture.size, cut, joints, area, entry.score)
+        )
     result = replace(people, people=found, skipped=dict(skipped), repaired={})
     if not found:
         raise UserError(f"{boxes}: no box left for the pictures of {people.annotations} ({result.summary})")
@@ -206,56 +219,29 @@ def ground_truth(people: PeopleSet) -> dict[str, Any]:
     Returns:
         COCO's annotation file as plain containers, everyone in category 1.
     """
-    content = read_annotations(people.annotations)
-    categories = person_categories(content)
+    assert people.source is not None, "a set in COCO's form"
     annotations = []
-    for number, entry in enumerate(content["annotations"]):
-        other = entry.get("category_id", min(categories)) not in categories
-        if other or entry["image_id"] not in people.pictures or not entry.get("keypoints"):
+    for entry in people.source.entries:
+        if not people.source.counts(entry) or entry.joints is None or entry.box is None:
             continue
-        where = _where(people.annotations, number, entry)
-        box = _box(entry, where)
         annotations.append(
             {
                 "id": len(annotations) + 1,
-                "image_id": entry["image_id"],
-                "category_id": 1,
-                "iscrowd": int(entry.get("iscrowd", 0)),
-                "keypoints": entry["keypoints"],
-                "num_keypoints": sum(v > 0 for v in entry["keypoints"][2::3]),
-                "bbox": box.tolist(),
-                "area": _area(entry, box, where)[0],
+                "image_id": entry.image_id,
+                "category_id": PERSON,
+                "iscrowd": int(entry.crowd),
+                "keypoints": entry.joints.ravel().tolist(),
+                "num_keypoints": int((entry.joints[:, 2] > 0).sum()),
+                "bbox": entry.box.tolist(),
+                "area": _area(entry)[0],
             }
         )
     return {
         "info": {},
         "images": [{"id": image_id} for image_id in people.pictures],
-        "categories": [{"id": 1, "name": "person"}],
+        "categories": [{"id": PERSON, "name": "person"}],
         "annotations": annotations,
     }
-
-
-def read_annotations(path: str | Path) -> dict[str, Any]:
-    """Read a COCO annotation file and check that it has COCO's shape at the top.
-
-    Raises:
-        UserError: missing, not JSON, or without the lists `images` and `annotations`.
-    """
-    content = read_json(path, "annotation file in COCO's format")
-    for key in ("images", "annotations"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), list):
-            raise UserError(f"{path}: not COCO's format: expected a list `{key}` at the top")
-    return content
-
-
-def person_categories(content: dict[str, Any]) -> set[int]:
-    """Return the ids of the categories that have keypoints or are called person; {1} where none says so."""
-    categories = content.get("categories")
-    found = set()
-    for category in categories if isinstance(categories, list) else []:
-        if isinstance(category, dict) and (category.get("keypoints") or category.get("name") == "person"):
-            found.add(category.get("id"))
-    return found or {1}
 
 
 def cut_box(box: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
@@ -277,77 +263,11 @@ def cut_box(box: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
     return None if (extent < 0).any() or extent.max() <= 0 else np.concatenate([first, extent])
 
 
-def _pictures(annotations: Path, entries: list, images: Path) -> dict[int, Picture]:
-    pictures = {}
-    for number, entry in enumerate(entries):
-        where = f"{annotations}: images[{number}]"
-        image_id, name = _identity(entry, "id", where), _take(entry, "file_name", where)
-        size = (_take(entry, "width", where), _take(entry, "height", where))
-        if not all(isinstance(side, int) and side > 0 for side in size):
-            raise UserError(f"{where}: width and height: expected whole numbers above 0, found {size}")
-        if image_id in pictures:
-            raise UserError(f"{where}: id {image_id} stands twice among `images`")
-        pictures[image_id] = Picture(image_id, images / str(name), size)
-    return pictures
-
-
-def _joints(entry: dict, skeleton: Skeleton, where: str) -> np.ndarray | None:
-    """Return float32 [J, 3], or None when no joint is annotated."""
-    values = entry.get("keypoints")
-    if not values:
-        return None
-    count = len(skeleton.joints)
-    try:
-        joints = np.array(values, np.float32)
-    except (TypeError, ValueError):
-        raise UserError(f"{where}: keypoints: expected numbers x, y, v for each joint") from None
-    if joints.size != 3 * count:
-        raise UserError(
-            f"{where}: keypoints: expected 3 numbers for each of the {count} joints of skeleton "
-            f"'{skeleton.name}', found {joints.size}; set `skeleton` to the one of this data set"
-        )
-    joints = joints.reshape(count, 3)
-    if not np.isfinite(joints).all() or not np.isin(joints[:, 2], (0, 1, 2)).all():
-        raise UserError(f"{where}: keypoints: expected finite x and y, and v of 0, 1 or 2")
-    return joints if (joints[:, 2] > 0).any() else None
-
-
-def _box(entry: dict, where: str) -> np.ndarray:
-    value = _take(entry, "bbox", where)
-    try:
-        box = np.array(value, np.float64)
-    except (TypeError, ValueError):
-        box = np.zeros(0)
-    if box.shape != (4,) or not np.isfinite(box).all():
-        raise UserError(f"{where}: bbox: expected left, top, width, height, found {value!r}")
-    return box
-
-
-def _area(entry: dict, box: np.ndarray, where: str) -> tuple[float, bool]:
+def _area(entry: Entry) -> tuple[float, bool]:
     """Return the annotated area, or else one estimated from the box; and whether it was estimated."""
-    area = entry.get("area") or 0.0
-    if not isinstance(area, int | float) or not math.isfinite(area):
-        raise UserError(f"{where}: area: expected a number, found {area!r}")
-    return (float(area), False) if area > 0 else (AREA_OF_BOX * float(box[2] * box[3]), True)
-
-
-def _where(annotations: Path, number: int, entry: Any) -> str:
-    """Name an annotation for error messages: file, place and id."""
-    identity = f" (id {entry.get('id')})" if isinstance(entry, dict) else ""
-    return f"{annotations}: annotations[{number}]{identity}"
-
-
-def _identity(entry: Any, key: str, where: str) -> int | str:
-    value = _take(entry, key, where)
-    if not isinstance(value, int | str):
-        raise UserError(f"{where}: {key}: expected a number, found {value!r}")
-    return value
-
-
-def _take(entry: Any, key: str, where: str) -> Any:
-    if not isinstance(entry, dict) or key not in entry:
-        raise UserError(f"{where}: expected an object with the key '{key}'")
-    return entry[key]
+    if entry.area > 0:
+        return entry.area, False
+    return AREA_OF_BOX * float(entry.box[2] * entry.box[3]), True
 
 
 def _check_present(people: Iterable[Person], annotations: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinypose.config import Config, DataConfig, DatasetConfig, InputConfig
-from tinypose.data.coco import PeopleSet, Person, load_people, read_annotations
+from tinypose.data.annotations import read_top
+from tinypose.data.coco import PeopleSet, Person, load_people
 from tinypose.data.examples import TrainingSet
 from tinypose.data.mpii import load_mpii
 from tinypose.errors import UserError
@@ -89,7 +90,7 @@ def load_set(dataset: DatasetConfig, skeleton: Skeleton, present: bool = True) -
     if dataset.format == "mpii":
         people = load_mpii(dataset.annotations, dataset.images, own)
     else:
-        people = load_people(dataset.annotations, dataset.images, own, present)
+        people = load_people(dataset.annotations, dataset.images, own, present, dataset.category)
     if own.joints == skeleton.joints:
         return people
     return map_people(people, own, skeleton)
@@ -136,12 +137,12 @@ def merge_files(paths: Sequence[Path]) -> dict[str, Any]:
     Raises:
         UserError: a file that cannot be read, other categories than the first file's, a picture twice.
     """
-    merged = {**read_annotations(paths[0]), "images": [], "annotations": []}
+    merged = {**read_top(paths[0]), "images": [], "annotations": []}
     home: dict[int | str, Path] = {}  # of each picture
     used: set[int] = set()
     free = 1  # no whole number from here on is used
     for path in paths:
-        content = read_annotations(path)
+        content = read_top(path)
         if content.get("categories") != merged.get("categories"):
             raise UserError(f"{path}: has other categories than {paths[0]}; merge files of one kind")
         for number, entry in enumerate(content["images"]):

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tinypose.data.coco import person_categories, read_annotations
+from tinypose.data.annotations import Category, read_coco
+from tinypose.data.coco import PERSON
 from tinypose.detection.detector import Boxes
-from tinypose.errors import UserError
 from tinypose.images import read_image
-
-PERSON = 1  # COCO's category
 
 
 def detect_all(
@@ -21,14 +19,16 @@ def detect_all(
     annotations: str | Path,
     images: str | Path,
     track: Callable[[Iterable], Iterable] = iter,
+    category: Category = None,
 ) -> list[dict[str, Any]]:
     """Find the people in every picture of an annotation file.
 
     Args:
         detect: turns a picture, uint8 RGB [H, W, 3], into boxes.
-        annotations: COCO's JSON; only its list of pictures is read.
+        annotations: COCO's JSON; only its pictures are looked at.
         images: the folder that its file names start at.
         track: wraps the loop over pictures, for a progress bar.
+        category: of the people in the file; see `tinypose.data.annotations.choose`.
 
     Returns:
         COCO's results: a list of {image_id, category_id, bbox, score}.
@@ -36,28 +36,30 @@ def detect_all(
     Raises:
         UserError: the file is not COCO's, or a picture is missing or unreadable.
     """
+    source = read_coco(annotations, None, category)
+    # The number of people where the file has one of its own for them.
+    number = PERSON if PERSON not in source.others else next(iter(source.chosen))
     results: list[dict[str, Any]] = []
-    for number, entry in enumerate(track(read_annotations(annotations)["images"])):
-        if not isinstance(entry, dict) or not {"id", "file_name", "width", "height"} <= entry.keys():
-            raise UserError(
-                f"{annotations}: images[{number}]: expected an object with id, file_name, width and height"
-            )
-        found = detect(read_image(Path(images) / entry["file_name"], (entry["width"], entry["height"])))
+    for image in track(list(source.images.values())):
+        found = detect(read_image(Path(images) / image.file_name, image.size))
         for box, score in zip(found.boxes, found.scores, strict=True):
             # Not rounded: a hundredth of a pixel is seen in the AP of a small set.
             bbox = [float(value) for value in box]
             results.append(
-                {"image_id": entry["id"], "category_id": PERSON, "bbox": bbox, "score": float(score)}
+                {"image_id": image.image_id, "category_id": number, "bbox": bbox, "score": float(score)}
             )
     return results
 
 
-def box_ap(annotations: str | Path, results: list[dict[str, Any]]) -> dict[str, float]:
+def box_ap(
+    annotations: str | Path, results: list[dict[str, Any]], category: Category = None
+) -> dict[str, float]:
     """Measure person boxes as COCO does: everyone annotated counts, with keypoints or without.
 
     Args:
         annotations: COCO's JSON.
-        results: COCO's results (`detect_all`), in category 1.
+        results: COCO's results (`detect_all`).
+        category: of the people in the file; see `tinypose.data.annotations.choose`.
 
     Returns:
         AP, AP50, AP75, APS, APM, APL and AR (100 boxes a picture), 0 to 1; -1 where nobody is that size.
@@ -68,12 +70,18 @@ def box_ap(annotations: str | Path, results: list[dict[str, Any]]) -> dict[str, 
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    content = read_annotations(annotations)
-    categories = person_categories(content)
+    source = read_coco(annotations, None, category)
     people = [
-        {**entry, "category_id": PERSON}
-        for entry in content["annotations"]
-        if entry.get("category_id", min(categories)) in categories
+        {
+            "id": number,
+            "image_id": entry.image_id,
+            "category_id": PERSON,
+            "iscrowd": int(entry.crowd),
+            "bbox": entry.box.tolist(),
+            "area": entry.area or float(entry.box[2] * entry.box[3]),
+        }
+        for number, entry in enumerate(source.entries, start=1)
+        if source.counts(entry) and entry.box is not None
     ]
     names = ("AP", "AP50", "AP75", "APS", "APM", "APL")
     if not results:
@@ -82,12 +90,14 @@ def box_ap(annotations: str | Path, results: list[dict[str, Any]]) -> dict[str, 
         truth = COCO()
         truth.dataset = {
             "info": {},
-            "images": [{"id": entry["id"]} for entry in content["images"]],
+            "images": [{"id": image_id} for image_id in source.images],
             "annotations": people,
             "categories": [{"id": PERSON, "name": "person"}],
         }
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation = COCOeval(
+            truth, truth.loadRes([{**each, "category_id": PERSON} for each in results]), "bbox"
+        )
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

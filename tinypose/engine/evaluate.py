@@ -11,8 +11,8 @@ import numpy as np
 from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
-from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections, load_people
-from tinypose.data.mpii import load_mpii
+from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections
+from tinypose.data.merge import load_set
 from tinypose.errors import UserError
 from tinypose.geometry import fit_box, to_image
 from tinypose.metrics.oks import coco_ap, oks_nms, rescore
@@ -33,11 +33,10 @@ def people_to_evaluate(config: Config, skeleton: Skeleton) -> PeopleSet:
         raise UserError(
             f"data.val.skeleton: measuring needs annotations with the config's own joints ('{skeleton.name}')"
         )
-    load = load_mpii if config.data.val.format == "mpii" else load_people
-    people = load(config.data.val.annotations, config.data.val.images, skeleton)
+    people = load_set(config.data.val, skeleton)
     if config.eval.boxes is None:
         return people
-    return load_detections(config.eval.boxes, people, config.eval.box_threshold)
+    return load_detections(config.eval.boxes, people, config.eval.box_threshold, config.eval.boxes_form)
 
 
 def evaluate(

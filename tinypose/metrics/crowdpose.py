@@ -7,7 +7,7 @@ also takes 0.53 of the box as a person's area, whatever the file says.
 
 from typing import Any
 
-from tinypose.data.coco import AREA_OF_BOX, PeopleSet, ground_truth, read_annotations
+from tinypose.data.coco import AREA_OF_BOX, PeopleSet, ground_truth
 from tinypose.errors import UserError
 from tinypose.metrics.oks import coco_ap
 from tinypose.skeleton import Skeleton
@@ -31,15 +31,15 @@ def crowdpose_ap(
     Raises:
         UserError: pictures without a `crowdIndex`.
     """
+    assert people.source is not None, "a set in COCO's form"
     crowding = {}
-    for entry in read_annotations(people.annotations)["images"]:
-        index = entry.get("crowdIndex")
-        if not isinstance(index, int | float) or not 0 <= index <= 1:
+    for image in people.source.images.values():
+        if image.crowding is None:
             raise UserError(
-                f"{people.annotations}: image {entry.get('id')}: crowdIndex: expected a number from 0 to 1, "
-                f"found {index!r}; with data.val.format=coco it is not needed"
+                f"{people.annotations}: image {image.image_id}: crowdIndex: expected a number from 0 to 1, "
+                "found none; with data.val.format=coco it is not needed"
             )
-        crowding[entry["id"]] = index
+        crowding[image.image_id] = image.crowding
     truth = ground_truth(people)
     for entry in truth["annotations"]:
         entry["area"] = AREA_OF_BOX * entry["bbox"][2] * entry["bbox"][3]
