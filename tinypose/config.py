@@ -4,6 +4,7 @@ The sections are plain pydantic models; this file is where a reader finds every 
 """
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -12,10 +13,13 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from tinypose.codecs import CODECS, Codec
 from tinypose.errors import UserError
-from tinypose.section import Section
+from tinypose.files import LONGEST_NUMBER, read_text
+from tinypose.section import LARGEST_INPUT, MOST, Mean, Section, Std
 
 # In a checkout a link to the folder of that name at the top, in a wheel a copy of it.
 CONFIGS = (Path(__file__).parent / "configs").resolve()
+DEEPEST = 100  # mappings and lists within each other in a YAML file
+LONGEST = 1_000_000  # characters of a YAML file, and plain values in it
 
 
 class LiteHRNetConfig(Section):
@@ -29,8 +33,10 @@ class HRNetConfig(Section):
     """HRNet (Sun et al. 2019) of the given width: 32 and 48 are the published ones."""
 
     name: Literal["hrnet"]
-    width: int = Field(32, ge=4)
-    stem: int = Field(64, ge=4, description="channels before the branches; narrow networks take fewer")
+    width: int = Field(32, ge=4, le=512)
+    stem: int = Field(
+        64, ge=4, le=1024, description="channels before the branches; narrow networks take fewer"
+    )
 
 
 class PoseResNetConfig(Section):
@@ -46,11 +52,11 @@ ModelConfig = Annotated[LiteHRNetConfig | HRNetConfig | PoseResNetConfig, Field(
 class InputConfig(Section):
     """What the network sees: an RGB crop of width x height pixels, (pixel / 255 - mean) / std."""
 
-    width: int = Field(ge=32, multiple_of=32)
-    height: int = Field(ge=32, multiple_of=32)
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    padding: float = Field(1.25, ge=1.0, description="how much larger than the box the crop is")
+    width: int = Field(ge=32, le=LARGEST_INPUT, multiple_of=32)
+    height: int = Field(ge=32, le=LARGEST_INPUT, multiple_of=32)
+    mean: Mean = (0.485, 0.456, 0.406)
+    std: Std = (0.229, 0.224, 0.225)
+    padding: float = Field(1.25, ge=1.0, le=10.0, description="how much larger than the box the crop is")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -99,9 +105,11 @@ class AugmentConfig(Section):
     rotation_chance: float = Field(0.6, ge=0, le=1)
     flip_chance: float = Field(0.5, ge=0, le=1)
     half_body_chance: float = Field(0.3, ge=0, le=1, description="crop to the upper or the lower body")
-    half_body_joints: int = Field(8, ge=0, description="only people with more annotated joints than this")
+    half_body_joints: int = Field(
+        8, ge=0, le=MOST, description="only people with more annotated joints than this"
+    )
     drop_chance: float = Field(0.5, ge=0, le=1, description="AID: black out a disc near a joint")
-    drop_offset: float = Field(0.05, ge=0, description="its distance, in widths of the crop")
+    drop_offset: float = Field(0.05, ge=0, le=10, description="its distance, in widths of the crop")
     drop_radius: tuple[float, float] = Field((0.1, 0.2), description="its radius, in widths of the crop")
     color: float = Field(0.0, ge=0, lt=1, description="bound of changes in brightness, contrast, saturation")
 
@@ -109,7 +117,7 @@ class AugmentConfig(Section):
 class EvalConfig(Section):
     """How accuracy is measured."""
 
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, le=65_536)
     flip: bool = Field(True, description="average with the heatmaps of the mirrored picture")
     boxes: Path | None = Field(None, description="a detector's bbox.json; none: ground-truth boxes")
     boxes_form: Literal["size", "corners"] | None = Field(
@@ -123,18 +131,18 @@ class EvalConfig(Section):
 class TrainConfig(Section):
     """How a network is trained."""
 
-    epochs: int = Field(210, ge=1)
-    batch_size: int = Field(32, ge=1, description="of all processes together")
-    seed: int = Field(0, ge=0)
+    epochs: int = Field(210, ge=1, le=MOST)
+    batch_size: int = Field(32, ge=1, le=65_536, description="of all processes together")
+    seed: int = Field(0, ge=0, lt=2**63)
     backbone: str | None = Field(None, description="start from a classifier's weights: file, URL, zoo name")
     new_head: bool = Field(False, description="leave out the last layer of `weights` if it does not fit")
     freeze_norm: bool = Field(False, description="batch norm keeps the statistics of `weights`")
     sync_norm: bool = Field(False, description="batch norm over the batches of all processes together")
 
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0, description="adam: L2; adamw: decoupled, not on vectors")
-    warmup_steps: int = Field(500, ge=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1000)
+    weight_decay: float = Field(0.0, ge=0, le=1000, description="adam: L2; adamw: decoupled, not on vectors")
+    warmup_steps: int = Field(500, ge=0, le=MOST)
     warmup_factor: float = Field(0.001, ge=0, le=1, description="what the rate starts at, as a part of it")
     decay: Literal["step", "cosine", "none"] = "step"
     milestones: tuple[float, ...] = Field((0.8, 0.95), description="step: when, as parts of the epochs")
@@ -149,14 +157,14 @@ class TrainConfig(Section):
     amp: bool = Field(False, description="mixed precision, FP16 and FP32; on a GPU only")
     static: bool = Field(True, description="compile the step into one static graph")
 
-    workers: int = Field(2, ge=0, description="processes that make batches; 0: make them in between")
+    workers: int = Field(2, ge=0, le=256, description="processes that make batches; 0: make them in between")
     visualdl: bool = Field(False, description="write curves for VisualDL too; needs the extra `visualdl`")
-    eval_epochs: int = Field(1, ge=1, description="measure every so many epochs, and after the last")
+    eval_epochs: int = Field(1, ge=1, le=MOST, description="measure every so many epochs, and after the last")
     patience: int | None = Field(
         None, ge=1, description="stop after so many measurements without a better one"
     )
     save_minutes: float = Field(
-        10.0, gt=0, description="save for resuming at least this often, and every epoch"
+        10.0, gt=0, le=100_000, description="save for resuming at least this often, and every epoch"
     )
 
 
@@ -166,15 +174,21 @@ class DistillConfig(Section):
     teacher: Path = Field(description="the teacher's config; from the working directory or from configs/")
     weights: str | None = Field(None, description="the teacher's weights, where its config names none")
     flip: bool = Field(False, description="the teacher's heatmaps are averaged with the mirrored ones")
-    truth: float = Field(0.5, ge=0, description="weight of the annotated joints")
-    visible: float = Field(0.0, ge=0, description="weight of the teacher's heatmaps of annotated joints")
-    every: float = Field(0.5, ge=0, description="weight of the teacher's heatmaps of all joints")
-    features: float = Field(0.0, ge=0, description="weight of the teacher's last features, by an adapter")
+    truth: float = Field(0.5, ge=0, le=1e6, description="weight of the annotated joints")
+    visible: float = Field(
+        0.0, ge=0, le=1e6, description="weight of the teacher's heatmaps of annotated joints"
+    )
+    every: float = Field(0.5, ge=0, le=1e6, description="weight of the teacher's heatmaps of all joints")
+    features: float = Field(
+        0.0, ge=0, le=1e6, description="weight of the teacher's last features, by an adapter"
+    )
     decay: Literal["none", "linear", "cosine"] = Field(
         "none", description="how the teacher's parts fall to `final_factor` over the training"
     )
     final_factor: float = Field(0.0, ge=0, le=1)
-    variants: int | None = Field(None, ge=1, description="so many varied crops a person, instead of new ones")
+    variants: int | None = Field(
+        None, ge=1, le=MOST, description="so many varied crops a person, instead of new ones"
+    )
     cache: Path | None = Field(None, description="folder for the teacher's heatmaps of these crops")
 
     @model_validator(mode="after")
@@ -191,10 +205,12 @@ class DistillConfig(Section):
 class QuantTrainConfig(TrainConfig):
     """pact, lsq: how to train. Batch norm is folded, so its statistics do not move."""
 
-    epochs: int = Field(10, ge=1)
-    batch_size: int = Field(16, ge=1, description="of all processes together")
-    learning_rate: float = Field(2e-5, gt=0, description="of weights, in units of their channel's greatest")
-    warmup_steps: int = Field(20, ge=0)
+    epochs: int = Field(10, ge=1, le=MOST)
+    batch_size: int = Field(16, ge=1, le=65_536, description="of all processes together")
+    learning_rate: float = Field(
+        2e-5, gt=0, le=1000, description="of weights, in units of their channel's greatest"
+    )
+    warmup_steps: int = Field(20, ge=0, le=MOST)
     decay: Literal["step", "cosine", "none"] = "cosine"
     static: Literal[False] = Field(False, description="fake quantisation runs step by step")
 
@@ -202,8 +218,8 @@ class QuantTrainConfig(TrainConfig):
 class QuantConfig(Section):
     """How a network is brought to INT8 after training."""
 
-    people: int = Field(512, ge=1, description="people from data.train to calibrate on, at most")
-    batch_size: int = Field(16, ge=1)
+    people: int = Field(512, ge=1, le=MOST, description="people from data.train to calibrate on, at most")
+    batch_size: int = Field(16, ge=1, le=65_536)
     ranges: Literal["search", "abs_max", "percentile", "mse", "kl"] = Field(
         "search", description="search: for each tensor that of the others with the least heatmap error"
     )
@@ -212,8 +228,8 @@ class QuantConfig(Section):
     keep_fp32: int | Literal["auto"] = Field(
         "auto", description="how many of the most sensitive convolutions stay in FP32"
     )
-    max_drop: float = Field(0.5, ge=0, description="AP that `auto` may lose")
-    max_fp32: int = Field(10, ge=0, description="how many convolutions `auto` may leave in FP32")
+    max_drop: float = Field(0.5, ge=0, le=100, description="AP that `auto` may lose")
+    max_fp32: int = Field(10, ge=0, le=MOST, description="how many convolutions `auto` may leave in FP32")
     sensitivity: Literal["heatmap", "ap"] = Field("heatmap", description="what orders the convolutions")
     method: Literal["auto", "ptq", "pact", "lsq"] = Field(
         "auto", description="ptq: never train; auto: lsq, if `auto` has not reached the accuracy otherwise"
@@ -299,9 +315,9 @@ def load_config(
         if not separator or not key.strip():
             raise UserError(f"-o {text}: expected KEY=VALUE, for example -o eval.flip=false")
         try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"-o {text}: the value is not YAML: {error}") from None
+            parsed = parse_yaml(value)
+        except ValueError as error:
+            raise UserError(f"-o {text:.200}: the value is not YAML: {error}") from None
         tree: Any = parsed
         for part in reversed(key.strip().split(".")):
             tree = {part: tree}
@@ -355,16 +371,59 @@ def _read_chain(path: Path, seen: tuple[Path, ...]) -> tuple[dict, dict[tuple[st
 def read_yaml(path: str | Path, what: str) -> dict:
     """Read a YAML file that holds a mapping; `what` names its role in errors."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such {what}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read this {what}: {error}") from None
-    except yaml.YAMLError as error:
+        values = parse_yaml(read_text(path, what))
+    except ValueError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise UserError(f"{path}: expected a {what} with `key: value` lines, found {type(values).__name__}")
     return values
+
+
+def parse_yaml(text: str) -> Any:
+    """Read YAML as plain containers, text, numbers and dates, nested no deeper than makes sense.
+
+    Raises:
+        ValueError: not YAML, a list or mapping within itself, or text or numbers beyond all use.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"{len(text):,} characters; no config has more than {LONGEST:,}")
+    try:
+        depth = 0
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):  # before the reader recurses
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise ValueError(f"more than {DEEPEST} lists and mappings within each other")
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from None
+    except (ArithmeticError, LookupError, TypeError, RecursionError, AttributeError) as error:
+        raise ValueError(f"a value that is none ({error})") from None  # a tag or a date that does not fit
+    for number, value in enumerate(_every(values, 0)):
+        if number > LONGEST:
+            raise ValueError("aliases that make it endless")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(f"a NUL in {value!r:.60}")
+        if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
+            raise ValueError(f"a whole number of {value.bit_length()} bits")
+        if not isinstance(value, str | float | int | None):
+            raise ValueError(
+                f"a {type(value).__name__}, {str(value):.60}; expected text, numbers, lists and mappings"
+            )
+    return values
+
+
+def _every(value: Any, depth: int) -> Iterator[Any]:
+    """Yield every plain value in containers."""
+    if depth > DEEPEST:
+        raise ValueError("a list or mapping within itself")
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _every(item, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _every(item, depth + 1)
+    else:
+        yield value
 
 
 def _merge(base: Any, over: Any, source: str, origins: dict, at: tuple[str, ...]) -> Any:

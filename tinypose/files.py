@@ -225,7 +225,7 @@ def read_text(path: str | Path, what: str) -> str:
     except OSError as error:
         raise UserError(f"{path}: cannot read this {what}: {error.strerror}") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not text in UTF-8 ({error}); expected a {what}") from None
+        raise UserError(f"{path}: cannot read this {what}: not text in UTF-8 ({error})") from None
     except ValueError as error:  # a name with a NUL in it
         raise UserError(f"{str(path)!r}: cannot read this {what}: {error}") from None
 

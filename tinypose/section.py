@@ -1,9 +1,30 @@
 """What the sections of configs and of `pose.json` have in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+LARGEST_INPUT = 2048  # pixels a side of what a network sees
+MOST = 10_000_000  # of whatever is counted: epochs, people, steps
 
 
 class Section(BaseModel):
-    """A part of a config: unknown keys are errors, and values do not change after loading."""
+    """A part of a config: unknown keys are errors, no number is NaN or infinite, and values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _parts_of_white(values: tuple[float, ...]) -> tuple[float, ...]:
+    if max(values) > 1:
+        shown = ", ".join(f"{value / 255:.4g}" for value in values)
+        raise ValueError(
+            "expected parts of 1, where white is 1; these look like pixels of 0 to 255, as other projects "
+            f"write them: divide by 255, which gives [{shown}]"
+        )
+    return values
+
+
+_Mean = Annotated[float, Field(ge=0, le=255)]
+_Std = Annotated[float, Field(ge=1e-3, le=255)]
+Mean = Annotated[tuple[_Mean, _Mean, _Mean], AfterValidator(_parts_of_white)]
+Std = Annotated[tuple[_Std, _Std, _Std], AfterValidator(_parts_of_white)]

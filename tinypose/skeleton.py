@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tinypose.config import CONFIGS, Section, read_yaml, validate
 from tinypose.errors import UserError
@@ -22,6 +22,8 @@ class Limb(Section):
 
 class Skeleton(Section):
     """Joints in the order of the heatmaps, and what is known of them."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # the sigmas' bounds, below, say more
 
     name: str
     joints: tuple[str, ...] = Field(min_length=1)

@@ -17,6 +17,7 @@ from tinypose.config import InputConfig, validate
 from tinypose.detection.config import DetectorInputConfig
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
+from tinypose.section import LARGEST_INPUT, Mean, Std
 from tinypose.skeleton import Skeleton
 
 FILE = "pose.json"
@@ -40,12 +41,12 @@ class InputRecord(Record):
     """What the network reads, float32 [N, 3, height, width], and how a picture becomes that."""
 
     name: str = "image"
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, le=LARGEST_INPUT)
+    height: int = Field(gt=0, le=LARGEST_INPUT)
     layout: Literal["NCHW"] = "NCHW"
     color: Literal["RGB"] = "RGB"
-    mean: tuple[float, float, float] = Field(description="of each colour, where white is 1")
-    std: tuple[float, float, float]
+    mean: Mean = Field(description="of each colour, where white is 1")
+    std: Std
     normalise: Literal["caller", "model"] = Field(
         "caller",
         description="caller: the network reads (pixel / 255 - mean) / std; model: it reads pixels, 0 to 255",
@@ -53,7 +54,9 @@ class InputRecord(Record):
     fit: Literal["person", "squeeze"] = Field(
         description="person: a person's box, grown to the ratio and by `padding`; squeeze: the whole picture"
     )
-    padding: float | None = Field(None, ge=1, description="person: how much larger than the box the crop is")
+    padding: float | None = Field(
+        None, ge=1, le=10, description="person: how much larger than the box the crop is"
+    )
 
     @model_validator(mode="after")
     def _padded(self) -> "InputRecord":

@@ -30,12 +30,12 @@ class HeatmapCodec(Section):
     gives: ClassVar[Literal["joints"]] = "joints"
 
     name: Literal["heatmap"] = "heatmap"
-    stride: int = Field(4, ge=1, description="input pixels a heatmap pixel")
-    sigma: float = Field(2.0, gt=0, description="of the Gaussian, in heatmap pixels")
+    stride: int = Field(4, ge=1, le=64, description="input pixels a heatmap pixel")
+    sigma: float = Field(2.0, gt=0, le=100, description="of the Gaussian, in heatmap pixels")
     encode: Encoding = Field("unbiased", description="where the Gaussian is centred")
     grid: Grid = Field("stride", description="how heatmap pixels lie on the crop")
     decode: Decoding = "dark"
-    blur: int = Field(3, ge=3, description="DARK's Gaussian kernel, in heatmap pixels, odd")
+    blur: int = Field(3, ge=3, le=101, description="DARK's Gaussian kernel, in heatmap pixels, odd")
 
     @field_validator("blur")
     @classmethod

@@ -19,12 +19,12 @@ BINS = 8
 class BoxConfig(Section):
     """Which boxes count as people."""
 
-    person: int = Field(0, ge=0, description="the class that is a person, counted from 0")
+    person: int = Field(0, ge=0, lt=10_000, description="the class that is a person, counted from 0")
     score: float = Field(
         0.02, ge=0, le=1, description="boxes that score no more are dropped; 0.02 to measure"
     )
     nms: float = Field(0.6, gt=0, le=1, description="IoU above which the weaker of two boxes is dropped")
-    most: int = Field(100, ge=1, description="people in a picture, at most")
+    most: int = Field(100, ge=1, le=10_000, description="people in a picture, at most")
 
 
 class PicoDetCodec(BoxConfig):

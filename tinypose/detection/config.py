@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
 from tinypose.config import DataConfig, load_config
-from tinypose.section import Section
+from tinypose.section import LARGEST_INPUT, Mean, Section, Std
 
 
 class PicoDetConfig(Section):
@@ -15,16 +15,16 @@ class PicoDetConfig(Section):
 
     name: Literal["picodet"]
     form: Literal["esnet", "lcnet"] = Field(description="esnet is the legacy one, as first published")
-    classes: int = Field(80, ge=1)
+    classes: int = Field(80, ge=1, le=10_000)
 
 
 class DetectorInputConfig(Section):
     """What the network sees: the whole picture squeezed to width x height, (pixel / 255 - mean) / std."""
 
-    width: int = Field(ge=64, multiple_of=32)
-    height: int = Field(ge=64, multiple_of=32)
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    width: int = Field(ge=64, le=LARGEST_INPUT, multiple_of=32)
+    height: int = Field(ge=64, le=LARGEST_INPUT, multiple_of=32)
+    mean: Mean = (0.485, 0.456, 0.406)
+    std: Std = (0.229, 0.224, 0.225)
 
 
 class DetectorConfig(Section):
