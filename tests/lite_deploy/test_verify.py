@@ -183,7 +183,7 @@ def test_eval_through_the_runtime_finds_what_the_network_finds(exported, drawn, 
         "-c",
         str(exported.config),
         *data,
-        "--save-predictions",
+        "--output",
         str(tmp_path / "network.json"),
     ]
     result = CliRunner().invoke(tinypose, network)
@@ -192,7 +192,7 @@ def test_eval_through_the_runtime_finds_what_the_network_finds(exported, drawn, 
     for model in ("x86_fp32", "arm_fp32"):
         saved = tmp_path / f"{model}.json"
         command = ["eval", str(folder), "--data", annotations, images, "--model", model]
-        result = CliRunner().invoke(app, [*command, "--save-predictions", str(saved)])
+        result = CliRunner().invoke(app, [*command, "--output", str(saved)])
         assert result.exit_code == 0, result.output
         found = json.loads(saved.read_text())
         assert [each["image_id"] for each in found] == [each["image_id"] for each in expected]

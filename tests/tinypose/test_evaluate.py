@@ -208,7 +208,7 @@ def test_the_command_prints_a_table_and_writes_predictions(shared, tmp_path):
     (tmp_path / "bbox.json").write_text(json.dumps(boxes))
     overrides.append(f"eval.boxes={tmp_path / 'bbox.json'}")
     saved = tmp_path / "new/keypoints.json"
-    result = call("-c", path, *with_overrides(overrides), "--save-predictions", saved)
+    result = call("-c", path, *with_overrides(overrides), "--output", saved)
     assert result.exit_code == 0, result.output
     assert "no flip test" in result.output and "AP75" in result.output
     assert "92 people in 32 of 32 pictures" in result.output
@@ -224,7 +224,7 @@ def test_the_command_prints_a_table_and_writes_predictions(shared, tmp_path):
         ((), "weights: not set"),
         (("-o", "weights=none.pdparams", "-o", "data.val=null"), "data.val: not set"),
         (("-o", "weights=w", "-o", "data.val.annotations=none.json"), "none.json: no such annotation file"),
-        (("-o", "weights=w", "--save-predictions", "."), "cannot write there"),
+        (("-o", "weights=w", "--output", "."), "cannot write there"),
         (("-o", "output.blur=4"), "expected an odd number"),
     ],
 )

@@ -60,7 +60,7 @@ def eventful(device_folder, tmp_path):
 def test_rounds_go_on_until_the_median_is_known(exported, eventful, tmp_path, noise, rounds):
     runner = eventful(f"line['network_ms'] = [20 * (1 + {noise} * (start % 2))] * len(line['network_ms'])")
     out = tmp_path / "results.jsonl"
-    done = bench(exported.folder, "--runner", runner, "--rounds", 3, "--max-rounds", 6, "--out", out)
+    done = bench(exported.folder, "--runner", runner, "--rounds", 3, "--max-rounds", 6, "--output", out)
     assert done.exit_code == 0, done.output
     assert [visit.round for visit in read_results(out).visits] == list(range(1, rounds + 1))
     assert ("the median is not known to within 3%" in done.output) == (noise > 0.1)
@@ -73,7 +73,7 @@ def test_throttling_and_neighbours_are_named(exported, eventful, tmp_path):
         "line['engine_version'] = 'v2.10'",
     )
     out = tmp_path / "results.jsonl"
-    done = bench(exported.folder, "--runner", runner, *THREE, "--out", out)
+    done = bench(exported.folder, "--runner", runner, *THREE, "--output", out)
     assert done.exit_code == 0, done.output
     assert "throttling: the clock fell from 2400 to 1200 MHz" in done.output
     assert "noise: other programs kept up to 1.9 of" in done.output
@@ -99,7 +99,7 @@ def test_the_device_cools_down_between_rounds(exported, eventful, phones, tmp_pa
     (phone / "bin" / "cat").chmod(0o755)
     runner = eventful(f"(Path({str(zone)!r}) / 'temp').write_text('60000\\n')")
     out = tmp_path / "results.jsonl"
-    options = ("--device", "adb", "--runner", runner, *THREE, "--out", out)
+    options = ("--device", "adb", "--runner", runner, *THREE, "--output", out)
     done = bench(exported.folder, *options, "--cool-seconds", patience)
     assert done.exit_code == 0, done.output
     visits = read_results(out).visits
@@ -120,14 +120,14 @@ def test_a_case_that_crashes_is_no_success(exported, eventful, tmp_path):
         "if line['threads'] == 2: os.kill(os.getpid(), signal.SIGSEGV)",
     )
     out = tmp_path / "results.jsonl"
-    options = ("--runner", runner, "--threads", "1,2", *THREE, "--out", out)
+    options = ("--runner", runner, "--threads", "1,2", *THREE, "--output", out)
     done = bench(exported.folder, *options)
     assert done.exit_code == 1, done.output
     assert "not measured, for the reasons above: x86_fp32, 2 threads, any" in done.output
     results = read_results(out)
     assert {visit.key for visit in results.visits} == {("x86_fp32", 1, "any")} and len(results.visits) == 3
     assert len(results.failures) == 2 and "segmentation fault" in results.failures[0].message
-    assert CliRunner().invoke(app, ["report", str(out), "--out", str(tmp_path / "r.html")]).exit_code == 0
+    assert CliRunner().invoke(app, ["report", str(out), "--output", str(tmp_path / "r.html")]).exit_code == 0
     assert "segmentation fault" in (tmp_path / "r.html").read_text()
 
 
@@ -143,7 +143,7 @@ def test_a_cable_lost_in_the_middle_of_a_copy(exported, device_folder, phones, t
         3,
         "--max-rounds",
         3,
-        "--out",
+        "--output",
         out,
     )
     done = bench(exported.folder, *options)
@@ -165,7 +165,7 @@ def test_an_ssh_connection_that_breaks(exported, eventful, sshd, tmp_path):
         "if start == 2: os.kill(process, signal.SIGKILL)",
     )
     out = tmp_path / "results.jsonl"
-    options = (*sshd.options, "--runner", runner, *THREE, "--out", out)
+    options = (*sshd.options, "--runner", runner, *THREE, "--output", out)
     done = bench(exported.folder, *options)
     assert isinstance(done.exception, DeviceLost), done.exception
     half = read_results(out)
@@ -205,4 +205,4 @@ def test_doctor_finds_and_removes_what_was_left(phones, tmp_path):
 
 def test_going_on_needs_a_file(exported):
     done = bench(exported.folder, "--resume")
-    assert isinstance(done.exception, UserError) and "--out FILE" in str(done.exception)
+    assert isinstance(done.exception, UserError) and "--output FILE" in str(done.exception)

@@ -95,7 +95,7 @@ def test_the_page_in_a_browser(browser, screenshots, tmp_path):
     board = write_results(tmp_path / "board.jsonl", label="A board")
     append(board, FailureLine(model="arm_int8", threads=2, cluster="any", message=HOSTILE))
     here = write_results(tmp_path / "here.jsonl", 3, arm=False, label=HOSTILE, seed=1)
-    done = command("report", board, here, "--out", tmp_path / "report.html")
+    done = command("report", board, here, "--output", tmp_path / "report.html")
     assert done.exit_code == 0, done.output
     browser.requests.clear()
     browser.open(tmp_path / "report.html")
@@ -134,7 +134,7 @@ def test_the_browser_notices_requests(browser, tmp_path):
 def test_markdown(tmp_path):
     results = write_results(tmp_path / "r.jsonl", label=HOSTILE)
     append(results, FailureLine(model="arm_int8", threads=2, cluster="any", message="a | b\nc <b>"))
-    assert command("report", results, "--out", tmp_path / "report.html").exit_code == 0
+    assert command("report", results, "--output", tmp_path / "report.html").exit_code == 0
     text = (tmp_path / "report.md").read_text()
     assert "a \\| b c &lt;b>" in text and "<script>" not in text and "not ARM" not in text
     lines = text.splitlines()
@@ -157,7 +157,7 @@ def test_the_summary_says_what_matters(tmp_path):
     append(second, FailureLine(model="arm_fp16", threads=2, cluster="any", message="crashed"))
     wrong = {"difference": 0.9, "correlation": 0.1, "moved": 50.0, "passed": False}
     append(second, CheckLine(model="arm_int8", expected_by="test", **wrong))
-    assert command("report", first, second, "--out", tmp_path / "report.html").exit_code == 0
+    assert command("report", first, second, "--output", tmp_path / "report.html").exit_code == 0
     for file in ("report.md", "report.html"):
         text = (tmp_path / file).read_text()
         assert "Board (a)" in text and "Board (b)" in text  # two runs of one device are told apart
@@ -193,7 +193,7 @@ def test_cases_stand_in_the_order_of_clusters(tmp_path):
 def test_a_report_needs_measurements(tmp_path):
     empty = write_results(tmp_path / "r.jsonl", models={})
     for results, page in ((empty, "r.html"), (tmp_path / "none", "r.html"), (empty, "r.pdf")):
-        assert isinstance(command("report", results, "--out", tmp_path / page).exception, UserError)
+        assert isinstance(command("report", results, "--output", tmp_path / page).exception, UserError)
 
 
 def test_compare_in_continuous_integration(tmp_path):
@@ -240,9 +240,9 @@ def test_from_bench_to_report(exported, tmp_path):
     out = tmp_path / "results.jsonl"
     out.write_text("from an earlier demonstration\n")
     options = ("--rounds", "3", "--max-rounds", "3", "--runs", "5", "--warmup-seconds", "0.2", "--overwrite")
-    done = command("bench", exported.folder, *options, "--model", "x86_fp32", "--out", out)
+    done = command("bench", exported.folder, *options, "--model", "x86_fp32", "--output", out)
     assert done.exit_code == 0, done.output
-    assert command("report", out, "--out", tmp_path / "report.html").exit_code == 0
+    assert command("report", out, "--output", tmp_path / "report.html").exit_code == 0
     page = (tmp_path / "report.html").read_text()
     assert "not ARM" in page and "x86_fp32" in page and page.count("<svg") == 5
     assert json.loads(out.read_text().splitlines()[0])["kind"] == "run"

@@ -59,7 +59,7 @@ def nothing_left(tmp_path):
 
 def test_this_machine(exported, tmp_path):
     out = tmp_path / "results.jsonl"
-    output = bench(exported.folder, "--out", out, "--threads", "1", "--label", "here")
+    output = bench(exported.folder, "--output", out, "--threads", "1", "--label", "here")
     assert "not ARM" in output
     results = read_results(out)
     assert results.complete and results.name == "here" and not results.failures
@@ -91,7 +91,7 @@ def test_the_cpp_runner_gives_pythons_joints(exported, device_folder, tmp_path):
 
 def test_ssh(exported, device_folder, sshd, tmp_path):
     out = tmp_path / "results.jsonl"
-    output = bench(exported.folder, *sshd.options, "--runner", device_folder, "--out", out)
+    output = bench(exported.folder, *sshd.options, "--runner", device_folder, "--output", out)
     assert "needs --runner python" in output and "arm_int8.nb" in output
     results = read_results(out)
     assert results.complete and {visit.runner for visit in results.visits} == {"pose_runner"}
@@ -109,7 +109,7 @@ def test_ssh_with_python_there(exported, sshd, tmp_path):
             "python",
             "--python",
             sys.executable,
-            "--out",
+            "--output",
             out,
             "--threads",
             "1",
@@ -124,7 +124,7 @@ def start_bench(folder, options, out) -> subprocess.Popen:
     """Start the command as a process of its own and wait for its second visit."""
     command = [sys.executable, "-c", "from lite_deploy.cli import main; main()", "bench", folder, *QUICK]
     process = subprocess.Popen(
-        [str(each) for each in [*command, *options, "--out", out]], stderr=subprocess.PIPE
+        [str(each) for each in [*command, *options, "--output", out]], stderr=subprocess.PIPE
     )
     for _ in range(1200):
         if out.exists() and out.read_text().count('"kind":"visit"') >= 2:
@@ -153,8 +153,8 @@ def test_resume_after_a_kill(exported, device_folder, sshd, tmp_path):
     }
     assert pushed
 
-    bench(exported.folder, *options, "--out", out, error="is there already")
-    bench(exported.folder, *options, "--out", out, "--resume", "--threads", "1", error="cases was")
+    bench(exported.folder, *options, "--output", out, error="is there already")
+    bench(exported.folder, *options, "--output", out, "--resume", "--threads", "1", error="cases was")
     # While it goes on: what was there already is not copied again.
     process = start_bench(exported.folder, [*options, "--resume"], out)
     assert {name: (there / name).stat().st_mtime_ns for name in pushed} == pushed
@@ -186,7 +186,7 @@ def phone_folder(folder: Path) -> Path:
 def test_adb(exported, device_folder, phones, tmp_path):
     folder = phones(A1="device", B2="unauthorized")
     out = tmp_path / "results.jsonl"
-    options = ("--runner", device_folder, "--threads", "1", "--out", out)
+    options = ("--runner", device_folder, "--threads", "1", "--output", out)
     bench(exported.folder, "--device", "adb", *options, error="2 devices; choose one")
     bench(exported.folder, "--device", "adb:B2", *options, error="unlock its screen")
     bench(exported.folder, "--device", "adb:A1", *options)
@@ -198,7 +198,7 @@ def test_adb(exported, device_folder, phones, tmp_path):
 def test_adb_unplugged_and_plugged_in_again(exported, device_folder, phones, tmp_path):
     folder = phones(A1={"unplug_after": 3})  # the check and two rounds
     out = tmp_path / "results.jsonl"
-    options = ("--device", "adb:A1", "--runner", device_folder, "--threads", "1", "--out", out)
+    options = ("--device", "adb:A1", "--runner", device_folder, "--threads", "1", "--output", out)
     bench(exported.folder, *options, error="plug it in again")
     half = read_results(out)
     assert len(half.visits) == 2 and '"reason":"lost"' in out.read_text()
@@ -211,7 +211,7 @@ def test_adb_unplugged_and_plugged_in_again(exported, device_folder, phones, tmp
 
 def test_adb_with_full_storage(exported, device_folder, phones, tmp_path):
     folder = phones(A1={"free_bytes": 100_000})
-    options = ("--device", "adb", "--runner", device_folder, "--out", tmp_path / "results.jsonl")
+    options = ("--device", "adb", "--runner", device_folder, "--output", tmp_path / "results.jsonl")
     bench(exported.folder, *options, error="No space left on device")
     assert not list(phone_folder(folder).iterdir())
 
@@ -227,7 +227,7 @@ def test_fp16_is_refused_before_anything_is_pushed(exported, phones, tmp_path):
     (tmp_path / "device").mkdir()
     (tmp_path / "device" / "pose_runner").touch()
     options = ("--device", "adb", "--runner", tmp_path / "device", "--model", "arm_fp16")
-    output = bench(exported.folder, *options, "--out", tmp_path / "results.jsonl", error="nothing to measure")
+    output = bench(exported.folder, *options, "--output", tmp_path / "results.jsonl", error="nothing to measure")
     assert "FP16 needs ARMv8.2" in output
     assert not list(phone_folder(folder).iterdir()) and not (tmp_path / "results.jsonl").exists()
 
@@ -246,7 +246,7 @@ def test_a_fast_wrong_answer_is_an_error(exported, device_folder, tmp_path):
     """A runner that looks at another part of the picture: quick, plausible, and wrong."""
     away = f'exec {device_folder}/pose_runner $(echo "$@" | sed "s/--box [^ ]*/--box 0,0,90,90/")'
     out = tmp_path / "results.jsonl"
-    options = ("--runner", script_runner(tmp_path, away), "--threads", "1", "--out", out)
+    options = ("--runner", script_runner(tmp_path, away), "--threads", "1", "--output", out)
     bench(exported.folder, *options, error="no model gives the expected output")
     results = read_results(out)
     assert not results.visits and [check.passed for check in results.checks] == [False]
@@ -267,7 +267,7 @@ def test_a_fast_wrong_answer_is_an_error(exported, device_folder, tmp_path):
 def test_runners_that_go_wrong(exported, tmp_path, monkeypatch, script, says):
     monkeypatch.setattr(measure, "PATIENCE", 0.5)
     out = tmp_path / "results.jsonl"
-    options = ("--runner", script_runner(tmp_path, script), "--threads", "1", "--seconds", "0", "--out", out)
+    options = ("--runner", script_runner(tmp_path, script), "--threads", "1", "--seconds", "0", "--output", out)
     bench(exported.folder, *options, error="no model gives the expected output")
     assert says in read_results(out).failures[0].message
 
@@ -276,7 +276,7 @@ def test_a_runner_without_an_engine_says_so(exported, native_build, tmp_path):
     if not (native_build / "device" / "pose_runner").is_file():
         pytest.skip("needs nlohmann/json (Debian: nlohmann-json3-dev)")
     out = tmp_path / "results.jsonl"
-    options = ("--runner", native_build / "device", "--threads", "1", "--out", out)
+    options = ("--runner", native_build / "device", "--threads", "1", "--output", out)
     bench(exported.folder, *options, error="no model gives the expected output")
     assert "built without an engine" in read_results(out).failures[0].message
 
@@ -295,7 +295,7 @@ def test_a_runner_without_an_engine_says_so(exported, native_build, tmp_path):
     ],
 )
 def test_what_cannot_be_asked(exported, tmp_path, options, error):
-    bench(exported.folder, *options, "--out", tmp_path / "results.jsonl", error=error)
+    bench(exported.folder, *options, "--output", tmp_path / "results.jsonl", error=error)
     assert not (tmp_path / "results.jsonl").exists()
 
 
