@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typer.core import TyperCommand
 from tinypose.errors import UserError
 
 Item = TypeVar("Item")
+LINE_SECONDS = 60  # between lines where there is no terminal to draw a bar on
 
 # Into a file or a pipe tables go whole; rich would cut them to 80 characters.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
@@ -187,9 +189,20 @@ def _quiet_libraries() -> None:
 
 
 def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
-    """Yield `items` under a progress bar on standard error, which vanishes at the end."""
+    """Yield `items` under a progress bar on standard error, which vanishes at the end.
+
+    Without a terminal to draw it on, a line a minute says how far it is.
+    """
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
+    if not err.is_terminal:
+        printed = time.monotonic()
+        for number, item in enumerate(items):
+            if time.monotonic() - printed >= LINE_SECONDS:
+                printed = time.monotonic()
+                err.print(f"{what}: {number}{'' if total is None else f' of {total}'}", markup=False)
+            yield item
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         yield from progress.track(items, total=total, description=what)

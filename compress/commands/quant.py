@@ -1,17 +1,18 @@
 """`compress quant`: a network to INT8, with its accuracy measured as the phone computes."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.commands.train import end_stopped
 from tinypose.config import QuantConfig, load_config
-from tinypose.console import err, out, table
+from tinypose.console import err, kept, out, table
 from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
-from tinypose.files import sha256
+from tinypose.files import check_new, claim_folder, sha256
 
 
 def quant(
@@ -26,11 +27,12 @@ def quant(
         float | None, typer.Option(metavar="AP", help="How much AP `auto` may lose on data.val.")
     ] = None,
     method: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|ptq|pact|lsq", help="ptq: never train; auto: lsq, if nothing else is enough."
-        ),
+        Literal["auto", "ptq", "pact", "lsq"] | None,
+        typer.Option(help="ptq: never train; auto: lsq, if nothing else is enough."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a quantised network that is there already.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in the folder.")] = False,
     no_rewrite: Annotated[
         bool, typer.Option("--no-rewrite", help="Leave channel shuffles as they are, to compare.")
@@ -42,6 +44,10 @@ def quant(
     folder for `lite-deploy export --quant`. Ends with exit code 1 if the AP asked for is not reached;
     the best found is written all the same.
     """
+    if keep_fp32 not in (None, "auto") and not re.fullmatch("[0-9]{1,9}", keep_fp32):
+        raise UserError(f"--keep-fp32 {keep_fp32}: expected auto or a whole number")
+    if max_drop is not None and not 0 <= max_drop <= 100:
+        raise UserError(f"--max-drop {max_drop}: expected AP from 0 to 100")
     options = [*override]
     options += [] if keep_fp32 is None else [f"quant.keep_fp32={keep_fp32}"]
     options += [] if max_drop is None else [f"quant.max_drop={max_drop}"]
@@ -55,6 +61,9 @@ def quant(
             "another folder"
         )
 
+    if not resume:
+        check_new([output / "quant.json"], overwrite)
+
     prepare_cpu()
     from compress.quant.chart import write_sensitivity
     from compress.quant.climb import quantise
@@ -62,32 +71,33 @@ def quant(
     from compress.quant.task import read_task
     from tinypose.engine.train import Stopped
 
-    task = read_task(loaded, config, rewritten=not no_rewrite)
-    try:
-        climb = quantise(task, output, resume)
-    except Stopped as stopped:
-        end_stopped(stopped)
-    chosen = climb.chosen
-    rungs = [
-        {"name": rung.name, "quantised": len(rung.scales), "kept": len(rung.kept), "ap": rung.ap}
-        for rung in climb.rungs
-    ]
-    fields = {
-        "config": task.config.model_dump(mode="json"),
-        "config_file": str(config),
-        "weights": str(loaded.weights),
-        "weights_sha256": sha256(task.weights),
-        "rewritten": not no_rewrite,
-        "people": len(task.crops),
-        "fp32_ap": climb.fp32_ap,
-        "rungs": rungs,
-        "chosen": chosen.name,
-        "kept_fp32": chosen.kept,
-        "errors": climb.errors,
-    }
-    if climb.errors:
-        write_sensitivity(output, climb.errors, climb.ap_alone, climb.fp32_ap, chosen.kept)
-    write_package(output, chosen.graph, chosen.scales, fields)
+    with claim_folder(output), kept(lambda: f"kept: what is in {output}; of a training, --resume goes on"):
+        task = read_task(loaded, config, rewritten=not no_rewrite)
+        try:
+            climb = quantise(task, output, resume)
+        except Stopped as stopped:
+            end_stopped(stopped)
+        chosen = climb.chosen
+        rungs = [
+            {"name": rung.name, "quantised": len(rung.scales), "kept": len(rung.kept), "ap": rung.ap}
+            for rung in climb.rungs
+        ]
+        fields = {
+            "config": task.config.model_dump(mode="json"),
+            "config_file": str(config),
+            "weights": str(loaded.weights),
+            "weights_sha256": sha256(task.weights),
+            "rewritten": not no_rewrite,
+            "people": len(task.crops),
+            "fp32_ap": climb.fp32_ap,
+            "rungs": rungs,
+            "chosen": chosen.name,
+            "kept_fp32": chosen.kept,
+            "errors": climb.errors,
+        }
+        if climb.errors:
+            write_sensitivity(output, climb.errors, climb.ap_alone, climb.fp32_ap, chosen.kept)
+        write_package(output, chosen.graph, chosen.scales, fields)
 
     rows = [("FP32", "", "", f"{climb.fp32_ap:.2f}", "", "")]
     before = None

@@ -7,9 +7,10 @@ import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.config import load_config
-from tinypose.console import out, table
+from tinypose.console import kept, out, table
 from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
+from tinypose.files import claim_folder
 
 SHOWN = 15
 
@@ -43,20 +44,24 @@ def sensitivity(
     from compress.quant.simulate import Simulation
     from compress.quant.task import read_task
 
-    task = read_task(loaded, config)
-    graph, few = task.graph, some_batches(task, SENSITIVITY_PEOPLE)
-    statistics = channel_statistics(graph, batches_of(task.crops, task.config))
-    gains = noise_gains(graph, few)
-    if not plain:
-        graph, statistics, gains = equalised(graph, statistics, gains)
-    scales = calibrated(task, graph, statistics, gains)
-    errors = measure_errors(graph, scales, few, output / "sensitivity.npz")
-    aps, fp32_ap = {}, None
-    if by == "ap":
-        people = (task.validation, task.config, task.skeleton)
-        aps = ap_alone(graph, scales, *people, cache=output / "sensitivity_ap.npz")
-        fp32_ap = task.measure(Simulation(graph, {}))
-    write_sensitivity(output, errors, aps, fp32_ap)
+    with (
+        claim_folder(output),
+        kept(lambda: f"kept: what was measured, in {output}; the same command goes on"),
+    ):
+        task = read_task(loaded, config)
+        graph, few = task.graph, some_batches(task, SENSITIVITY_PEOPLE)
+        statistics = channel_statistics(graph, batches_of(task.crops, task.config))
+        gains = noise_gains(graph, few)
+        if not plain:
+            graph, statistics, gains = equalised(graph, statistics, gains)
+        scales = calibrated(task, graph, statistics, gains)
+        errors = measure_errors(graph, scales, few, output / "sensitivity.npz")
+        aps, fp32_ap = {}, None
+        if by == "ap":
+            people = (task.validation, task.config, task.skeleton)
+            aps = ap_alone(graph, scales, *people, cache=output / "sensitivity_ap.npz")
+            fp32_ap = task.measure(Simulation(graph, {}))
+        write_sensitivity(output, errors, aps, fp32_ap)
 
     names = list(aps or errors)[:SHOWN]
     columns = ("convolution", "heatmap error", *(("AP", "AP lost") if aps else ()))

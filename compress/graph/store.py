@@ -1,16 +1,15 @@
 """Keep a graph in one file: a zip of plain arrays (npz), the structure as JSON among them."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from compress.graph.ir import Graph, Node
 from compress.graph.shapes import check
 from tinypose.errors import UserError
-from tinypose.files import write_whole
+from tinypose.files import read_arrays, write_whole
 
 _FORMAT = "edge-pose graph 1"
 
@@ -62,8 +61,7 @@ def load(path: str | Path) -> Graph:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path, "graph file")
         record = _GraphRecord.model_validate_json(arrays.pop("/graph").tobytes())
         if record.format != _FORMAT:
             raise ValueError(f"its format is '{record.format}', expected '{_FORMAT}'")
@@ -76,9 +74,9 @@ def load(path: str | Path) -> Graph:
         if arrays:
             raise ValueError(f"array '{next(iter(arrays))}' belongs to no node")
         check(graph)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such graph file") from None
-    except (OSError, EOFError, KeyError, ValueError, ValidationError, zipfile.BadZipFile) as error:
+    except UserError:
+        raise
+    except Exception as error:  # what is in it may be anything
         raise UserError(f"{path}: not a readable graph: {error}; make it anew") from None
     return graph
 

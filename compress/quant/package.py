@@ -11,7 +11,7 @@ from compress.graph.ir import Graph
 from compress.quant.scales import ConvScale, check_scales
 from tinypose.config import Config, validate
 from tinypose.errors import UserError
-from tinypose.files import read_json, sha256, write_json
+from tinypose.files import content_digest, read_json, sha256, write_json
 
 GRAPH, FILE = "graph.npz", "quant.json"
 
@@ -75,8 +75,9 @@ def write_package(
     (folder / FILE).unlink(missing_ok=True)
     store.save(graph, folder / GRAPH)
     records = {name: ScaleRecord(input=s.input, weight=s.weight.tolist()) for name, s in scales.items()}
-    content = QuantRecord(graph_sha256=sha256(folder / GRAPH), scales=records, **fields)
-    write_json(folder / FILE, content.model_dump(mode="json"))
+    record = QuantRecord(graph_sha256=sha256(folder / GRAPH), scales=records, **fields)
+    content = record.model_dump(mode="json")
+    write_json(folder / FILE, {**content, "sha256": content_digest(content)})
 
 
 def read_package(folder: str | Path) -> tuple[Graph, dict[str, ConvScale], QuantRecord]:
@@ -88,15 +89,18 @@ def read_package(folder: str | Path) -> tuple[Graph, dict[str, ConvScale], Quant
     folder = Path(folder)
     path = folder / FILE
     content = read_json(path, "quantised network; expected a folder that `compress quant` made")
+    sealed = content.pop("sha256", None) if isinstance(content, dict) else None
     record = validate(QuantRecord, content, {}, str(path))
-    graph = store.load(folder / GRAPH)
-    if sha256(folder / GRAPH) != record.graph_sha256:
+    if not (folder / GRAPH).is_file() or sha256(folder / GRAPH) != record.graph_sha256:
         raise UserError(
             f"{folder / GRAPH}: damaged or edited: not the network that {path} describes; quantise again"
         )
+    graph = store.load(folder / GRAPH)
     scales = {
         name: ConvScale(each.input, np.asarray(each.weight, np.float32))
         for name, each in record.scales.items()
     }
     check_scales(graph, scales)
+    if sealed != content_digest(content):
+        raise UserError(f"{path}: damaged or edited: its content does not match its checksum; quantise again")
     return graph, scales, record

@@ -5,7 +5,6 @@ tensors travel along the graph, and each measurement runs only the rest of it.
 """
 
 import hashlib
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +22,8 @@ from tinypose.config import Config
 from tinypose.console import track
 from tinypose.data.coco import PeopleSet, ground_truth
 from tinypose.engine.evaluate import crops_in_batches, to_results
-from tinypose.files import write_whole
+from tinypose.errors import UserError
+from tinypose.files import read_arrays, write_whole
 from tinypose.geometry import to_image
 from tinypose.metrics.oks import coco_ap
 from tinypose.preprocess import normalise
@@ -185,10 +185,12 @@ def _resume(cache: Path | None, digest: str, state: State) -> int:
     """Fill `state` from the cache and return how many batches it holds; 0 if it is of something else."""
     if cache is None or not cache.is_file():
         return 0
-    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile), np.load(cache) as held:
+    with suppress(UserError, ValueError, KeyError, TypeError):  # damaged: measured anew
+        held = read_arrays(cache, "part of a measurement")
         if str(held["digest"]) == digest:
             arrays = {key: held[key] for key in state}
             if all(arrays[key].shape == state[key].shape for key in state):
+                done = int(held["done"])
                 state.update(arrays)
-                return int(held["done"])
+                return done
     return 0

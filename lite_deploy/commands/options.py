@@ -5,6 +5,11 @@ from typing import Annotated
 
 import typer
 
+from tinypose.artifact import artifact_folder
+
 FolderArgument = Annotated[
-    Path, typer.Argument(metavar="FOLDER", help="An artifact folder, made by `lite-deploy export`.")
+    Path,
+    typer.Argument(
+        metavar="FOLDER", callback=artifact_folder, help="An artifact folder, made by `lite-deploy export`."
+    ),
 ]

@@ -5,22 +5,20 @@ network is the same in training and on a phone. A detector's folder is described
 outputs mean (`output`, a codec) tells one kind of network from the other.
 """
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tinypose.artifact import FILE, artifact_folder
 from tinypose.codecs import Codec, Gives
 from tinypose.config import InputConfig, validate
 from tinypose.detection.config import DetectorInputConfig
 from tinypose.errors import UserError
-from tinypose.files import read_json, sha256, write_json
+from tinypose.files import content_digest, read_json, sha256, write_json
 from tinypose.section import LARGEST_INPUT, Mean, Std
 from tinypose.skeleton import Skeleton
 
-FILE = "pose.json"
 VERSION = 2
 
 # What a folder is for, by what its network gives, and the command that makes one.
@@ -194,7 +192,7 @@ def record_file(path: str | Path) -> FileRecord:
 def write_artifact(folder: str | Path, artifact: Artifact) -> None:
     """Write `pose.json`, with a checksum over its own content."""
     content = artifact.model_dump(mode="json")
-    write_json(Path(folder) / FILE, {**content, "sha256": _digest(content)})
+    write_json(Path(folder) / FILE, {**content, "sha256": content_digest(content)})
 
 
 def read_artifact(folder: str | Path, check_files: bool = True, gives: Gives | None = None) -> Artifact:
@@ -208,8 +206,7 @@ def read_artifact(folder: str | Path, check_files: bool = True, gives: Gives | N
     Raises:
         UserError: no artifact, one of another version or kind, or a file that is missing, damaged or edited.
     """
-    folder = Path(folder)
-    path = folder if folder.name == FILE else folder / FILE
+    path = artifact_folder(folder) / FILE
     _, maker = KINDS[gives or "joints"]
     if not path.is_file() and (path.parent / "detector.json").is_file():
         raise UserError(f"{path.parent / 'detector.json'}: a folder of an older version; export it again")
@@ -220,7 +217,7 @@ def read_artifact(folder: str | Path, check_files: bool = True, gives: Gives | N
         raise UserError(
             f"{path}: version {content.get('version')!r}, and this tool reads version {VERSION}; export again"
         )
-    if content.pop("sha256", None) != _digest(content):
+    if content.pop("sha256", None) != content_digest(content):
         raise UserError(f"{path}: damaged or edited: its content does not match its checksum; export again")
     artifact = validate(Artifact, content, {}, str(path))
     if gives is not None and artifact.output.gives != gives:
@@ -244,8 +241,3 @@ def _problem(path: Path, record: FileRecord) -> str:
     if found != record.sha256:
         return f"{path}: damaged or edited: SHA-256 {found[:12]}..., expected {record.sha256[:12]}..."
     return ""
-
-
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

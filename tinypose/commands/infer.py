@@ -147,9 +147,11 @@ def _open(
     if pose_weights or detector_weights:
         raise UserError("--pose-weights and --detector-weights go with configs; an artifact has its weights")
 
+    from tinypose.artifact import FILE, artifact_folder
     from tinypose.files import read_json
     from tinypose.inference.estimator import PoseEstimator
 
+    pose = artifact_folder(pose)
     estimate = PoseEstimator.from_artifact(pose, detector, engine, threads, box_score)
     if no_detector:
         estimate = replace(estimate, detect=None)
@@ -159,7 +161,7 @@ def _open(
             "or --whole if each picture shows one person"
         )
     folders = [pose] if no_detector else [pose, detector or pose / "detector"]
-    descriptions = [next(folder.glob("*.json")) for folder in folders]
+    descriptions = [artifact_folder(folder) / FILE for folder in folders]
     return estimate, origin | {"networks": [read_json(each)["sha256"] for each in descriptions]}
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
+from tinypose.console import workers_start
 from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch
 from tinypose.errors import UserError
 
@@ -62,7 +63,8 @@ def open_loader(
             here, there = context.Pipe(duplex=False)
             numbers = range(first + worker, last, workers)
             process = context.Process(target=_work, args=(there, people, numbers, share), daemon=True)
-            process.start()
+            with workers_start():
+                process.start()
             there.close()  # the worker's end is its alone: when it ends, reading here ends
             pipes.append(here)
             processes.append(process)

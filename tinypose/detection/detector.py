@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tinypose.artifact import artifact_folder
 from tinypose.artifact.engines import choose_model, open_engine
 from tinypose.artifact.record import read_artifact
 from tinypose.codecs import BoxCodec
@@ -65,6 +66,7 @@ class Detector:
         Raises:
             UserError: the folder is damaged, or has no model for this engine and machine.
         """
+        folder = artifact_folder(folder)
         artifact = read_artifact(folder, gives="boxes")
         network = open_engine(artifact, folder, choose_model(artifact, engine), threads)
         codec = artifact.output

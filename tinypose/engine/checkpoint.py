@@ -19,7 +19,7 @@ import numpy as np
 
 from tinypose.config import Config, validate
 from tinypose.errors import UserError
-from tinypose.files import read_json, write_json, write_text, write_whole
+from tinypose.files import parse_json, read_arrays, read_json, write_json, write_text, write_whole
 from tinypose.models.weights import write_params
 
 # They may differ when a run goes on: they change nothing that is computed.
@@ -51,6 +51,8 @@ def start_run(output: Path, config: Config, facts: dict[str, Any], resume: bool)
     if not resume:
         raise UserError(f"{output}: holds a run already; give another folder, or --resume to go on with it")
     before = read_json(run, "record of a run")
+    if not isinstance(before, dict):
+        raise UserError(f"{run}: damaged: expected a record of a run, found {type(before).__name__}")
     before["config"] = validate(Config, before.get("config"), {}, str(run)).model_dump(mode="json")
     old, new = _flat(before), _flat(json.loads(json.dumps(record)))
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
@@ -73,11 +75,12 @@ def load_state(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     Raises:
         UserError: the file is damaged.
     """
+    arrays = read_arrays(path, "state to go on from")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        facts = json.loads(str(arrays.pop("__facts__")[()]))
-    except Exception as error:  # zipfile, zlib and numpy each report damage in their own way
+        facts = parse_json(str(arrays.pop("__facts__")[()]))
+        if not isinstance(facts, dict):
+            raise ValueError("its facts are none")
+    except (KeyError, ValueError, TypeError, IndexError) as error:
         raise UserError(f"{path}: damaged, cannot go on from it ({type(error).__name__}: {error})") from None
     return arrays, facts
 

@@ -69,6 +69,8 @@ def restore_optimiser(optimiser: paddle.optimizer.Optimizer, layer: nn.Layer, st
     tensors = {}
     for key, value in state.items():
         owner, _, kind = key.rpartition("/")
+        if owner not in names:
+            raise ValueError(f"'{key}' belongs to no parameter")
         tensors[f"{names[owner]}_{kind}"] = paddle.to_tensor(value)
     optimiser.set_state_dict(tensors)
 

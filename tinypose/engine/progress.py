@@ -8,9 +8,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tinypose.console import err
-
-LINE_SECONDS = 60  # between lines where there is no terminal to draw a bar on
+from tinypose.console import LINE_SECONDS, err
 
 
 class StopRequest:
@@ -68,13 +66,12 @@ class TrainingBar:
 
     def step(self, done: int, loss: float, rate: float) -> None:
         """Show that `done` steps are done, with the mean loss of the epoch and people a second."""
-        self.progress.update(
-            self.task,
-            completed=done,
-            description=self._epoch(done - 1),
-            loss=f"{loss:.3g}",
-            rate=f"{rate:.3g}",
-        )
+        epoch, shown = self._epoch(done - 1), (f"{loss:.3g}", f"{rate:.3g}")
+        self.progress.update(self.task, completed=done, description=epoch, loss=shown[0], rate=shown[1])
+        if self.lines and time.monotonic() - self.printed >= LINE_SECONDS:
+            self.printed = time.monotonic()
+            place = f"step {(done - 1) % self.steps + 1}/{self.steps}"
+            err.print(f"{epoch}  {place}  loss {shown[0]}  {shown[1]} images/s", markup=False)
 
     def epoch(self, record: dict[str, Any], metric: str, better: bool) -> None:
         """Print a line about an epoch."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle import nn
+from pydantic import TypeAdapter, ValidationError
 
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet
@@ -104,6 +105,7 @@ def save(run: Run, standing: Standing) -> None:
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise UserError(f"{run.output}: the weights are no longer finite; a lower learning rate may help")
     facts = {
+        "arrays": {key: list(array.shape) for key, array in arrays.items()},
         "standing": asdict(standing),
         "scaler": {key: np.asarray(value).tolist() for key, value in run.scaler.state_dict().items()},
     }
@@ -111,25 +113,50 @@ def save(run: Run, standing: Standing) -> None:
 
 
 def restore(run: Run) -> Standing:
-    """Bring a run to where its saved state stands."""
+    """Bring a run to where its saved state stands.
+
+    Raises:
+        UserError: the state is damaged, of another network, or an entry of it is missing.
+    """
     path = run.output / "state.npz"
     arrays, facts = checkpoint.load_state(path)
+    found = {key: list(array.shape) for key, array in arrays.items()}
+    expected = facts.get("arrays", found)
+    if found != expected:
+        odd = [key for key in {**found, **expected} if found.get(key) != expected.get(key)]
+        raise UserError(f"{path}: damaged: missing or of another shape: {', '.join(odd[:5])}")
     groups: dict[str, dict[str, np.ndarray]] = {"weights": {}, "optimiser": {}, "average": {}}
     for key, array in arrays.items():
         group, _, name = key.partition(":")
+        if group not in groups or not np.issubdtype(array.dtype, np.number):
+            raise UserError(
+                f"{path}: damaged: holds '{key}' of type {array.dtype}, which is no part of a state"
+            )
         groups[group][name] = array
     own = run.objective.state_dict()
-    if own.keys() != groups["weights"].keys():
-        raise UserError(f"{path}: the state of another network")
+    _check_fits(path, groups["weights"], own)
+    if run.average:
+        _check_fits(path, groups["average"], run.average.values)
+    try:
+        standing = TypeAdapter(Standing).validate_python(facts.get("standing"))
+        scaler = facts["scaler"]
+        if scaler:
+            run.scaler.load_state_dict(scaler | {"scale": np.array(scaler["scale"], np.float32)})
+        restore_optimiser(run.optimiser, run.objective, groups["optimiser"])
+    except (ValidationError, KeyError, TypeError, ValueError, AssertionError) as error:
+        raise UserError(f"{path}: damaged, cannot go on from it ({type(error).__name__}: {error})") from None
     for key, tensor in own.items():
         tensor.set_value(groups["weights"][key])
-    restore_optimiser(run.optimiser, run.objective, groups["optimiser"])
     if run.average:
         run.average.values = {key: paddle.to_tensor(value) for key, value in groups["average"].items()}
-    scaler = facts["scaler"]
-    if scaler:
-        run.scaler.load_state_dict(scaler | {"scale": np.array(scaler["scale"], np.float32)})
-    return Standing(**facts["standing"])
+    return standing
+
+
+def _check_fits(path: Path, arrays: dict[str, np.ndarray], tensors: dict[str, paddle.Tensor]) -> None:
+    if arrays.keys() != tensors.keys() or any(
+        list(arrays[key].shape) != list(tensor.shape) for key, tensor in tensors.items()
+    ):
+        raise UserError(f"{path}: the state of another network")
 
 
 def use_average(run: Run) -> dict[str, np.ndarray]:

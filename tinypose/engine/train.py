@@ -1,7 +1,7 @@
 """Train a network: from a config to a folder with checkpoints."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tinypose.engine.progress import StopRequest, TrainingBar
 from tinypose.engine.state import Inputs, Run, Standing, finished, put_back, restore, save, use_average
 from tinypose.engine.sync_norm import synchronise_norms
 from tinypose.errors import UserError
-from tinypose.files import write_json
+from tinypose.files import claim_folder, write_json
 from tinypose.models import build_model
 from tinypose.models.weights import load_backbone, load_weights
 from tinypose.network import as_network
@@ -115,6 +115,40 @@ def fit(
         check_visualdl()
     rank, processes = parallel.start_processes()
     quiet = quiet or rank > 0
+    with claim_folder(output) if rank == 0 else nullcontext():
+        run, standing, lines, going = _prepare(
+            config, output, net, objective, inputs, second, variants, resume, rank, processes
+        )
+        if not quiet:
+            for line in lines:
+                err.print(line, markup=False)
+            if going:
+                err.print(f"going on after {standing.number} of {run.steps} steps", markup=False)
+        if not finished(run, standing):
+            with ExitStack() as stack:
+                stop = stack.enter_context(StopRequest())
+                share = (rank, processes)
+                loader = stack.enter_context(
+                    open_loader(run.people, standing.number, run.steps, config.train.workers, share)
+                )
+                bar = TrainingBar(standing.number, run.people.steps, config.train.epochs, quiet)
+                run_steps(run, standing, loader, stack.enter_context(bar), stop)
+    return standing.history[-1]
+
+
+def _prepare(
+    config: Config,
+    output: Path,
+    net: nn.Layer,
+    objective: nn.Layer,
+    inputs: Inputs,
+    second: InputConfig | None,
+    variants: int | None,
+    resume: bool,
+    rank: int,
+    processes: int,
+) -> tuple[Run, Standing, list[str], bool]:
+    """Load data and bring the run to where it stands; also say what was loaded, and whether it goes on."""
     skeleton = load_skeleton(config.skeleton)
     people, lines = load_training_set(config, skeleton, second, variants)
     if people.batch_size % processes:
@@ -147,21 +181,7 @@ def fit(
     )
     standing = restore(run) if going else Standing()
     parallel.share_weights(objective, processes)
-    if not quiet:
-        for line in lines:
-            err.print(line, markup=False)
-        if going:
-            err.print(f"going on after {standing.number} of {run.steps} steps", markup=False)
-    if not finished(run, standing):
-        with ExitStack() as stack:
-            stop = stack.enter_context(StopRequest())
-            share = (rank, processes)
-            loader = stack.enter_context(
-                open_loader(people, standing.number, run.steps, config.train.workers, share)
-            )
-            bar = stack.enter_context(TrainingBar(standing.number, people.steps, config.train.epochs, quiet))
-            run_steps(run, standing, loader, bar, stop)
-    return standing.history[-1]
+    return run, standing, lines, going
 
 
 def run_steps(run: Run, standing: Standing, loader: Loader, bar: TrainingBar, stop: StopRequest) -> None:

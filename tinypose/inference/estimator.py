@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tinypose.artifact import artifact_folder
 from tinypose.artifact.engines import choose_model
 from tinypose.artifact.record import read_artifact
 from tinypose.data.coco import AREA_OF_BOX, cut_box
@@ -73,7 +74,7 @@ class PoseEstimator:
         Raises:
             UserError: a folder is damaged, or has no model for this engine and machine.
         """
-        folder = Path(folder)
+        folder = artifact_folder(folder)
         artifact = read_artifact(folder, check_files=False, gives="joints")  # PoseModel checks them
         pose = PoseModel(folder, choose_model(artifact, engine), threads)
         if detector is None and (folder / "detector").is_dir():

@@ -227,7 +227,8 @@ def test_fp16_is_refused_before_anything_is_pushed(exported, phones, tmp_path):
     (tmp_path / "device").mkdir()
     (tmp_path / "device" / "pose_runner").touch()
     options = ("--device", "adb", "--runner", tmp_path / "device", "--model", "arm_fp16")
-    output = bench(exported.folder, *options, "--output", tmp_path / "results.jsonl", error="nothing to measure")
+    out = tmp_path / "results.jsonl"
+    output = bench(exported.folder, *options, "--output", out, error="nothing to measure")
     assert "FP16 needs ARMv8.2" in output
     assert not list(phone_folder(folder).iterdir()) and not (tmp_path / "results.jsonl").exists()
 
@@ -267,7 +268,8 @@ def test_a_fast_wrong_answer_is_an_error(exported, device_folder, tmp_path):
 def test_runners_that_go_wrong(exported, tmp_path, monkeypatch, script, says):
     monkeypatch.setattr(measure, "PATIENCE", 0.5)
     out = tmp_path / "results.jsonl"
-    options = ("--runner", script_runner(tmp_path, script), "--threads", "1", "--seconds", "0", "--output", out)
+    runner = script_runner(tmp_path, script)
+    options = ("--runner", runner, "--threads", "1", "--seconds", "0", "--output", out)
     bench(exported.folder, *options, error="no model gives the expected output")
     assert says in read_results(out).failures[0].message
 

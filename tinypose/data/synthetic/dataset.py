@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tinypose.console import track
+from tinypose.console import track, workers_start
 from tinypose.data.synthetic.person import JOINTS, MOST_PEOPLE
 from tinypose.data.synthetic.picture import VERSION, Picture, draw_picture
 from tinypose.errors import UserError
-from tinypose.files import read_json, write_json, write_text
+from tinypose.files import claim_folder, clear_dead, read_json, write_json, write_text
 from tinypose.skeleton import load_skeleton
 
 CHUNK = 50  # pictures that are drawn, or drawn again after an interruption, together
@@ -69,14 +69,23 @@ def draw_set(
     _check(recipe, workers)
     if _finished(folder, recipe):
         return
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    with claim_folder(folder):
+        _draw(folder, recipe, workers)
+
+
+def _draw(folder: Path, recipe: Recipe, workers: int) -> None:
+    (folder / "images").mkdir(exist_ok=True)
+    (folder / "partial").mkdir(exist_ok=True)
+    clear_dead(folder / "partial")
     write_json(folder / "recipe.json", asdict(recipe))
-    starts = range(0, images, CHUNK)
+    starts = range(0, recipe.images, CHUNK)
     draw = partial(_draw_chunk, folder, recipe)
     # A process that is spawned inherits no threads or locks of ours, which Paddle and OpenCV would trip over.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
-        for _ in track(pool.map(draw, starts) if pool else map(draw, starts), "drawing people", len(starts)):
+        with workers_start():  # they start while they are given work
+            drawn = pool.map(draw, starts) if pool else map(draw, starts)
+        for _ in track(drawn, "drawing people", len(starts)):
             pass
     _write_annotations(folder, recipe)
     shutil.rmtree(folder / "partial")
