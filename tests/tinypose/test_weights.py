@@ -345,3 +345,78 @@ def test_values_that_are_not_finite_are_named(tmp_path, net):
     write_params(tmp_path / "nan.pdparams", params)
     with pytest.raises(UserError, match=r"not finite: final_conv\.bias"):
         load_weights(net, tmp_path / "nan.pdparams")
+
+
+def doubled_tuples(times: int) -> bytes:
+    """Return a pickle of a few bytes a time: t = (t, t), again and again, as a value and as a key."""
+    return b"\x80\x04)\x94" + b"".join(
+        b"h" + bytes([n]) + b"h" + bytes([n]) + b"\x86\x94" for n in range(times)
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x04Nr\x00\xc2\xeb\x0b.",  # LONG_BINPUT: remember it as number 200 million
+        doubled_tuples(40) + b".",
+        b"\x80\x04}" + doubled_tuples(40)[2:] + b"Ns.",
+        b"\x80\x04" + b"]" * 5000 + b"a" * 4999 + b".",
+        b"\x80\x04]\x94h\x00a.",  # a list within itself
+        b"\x80\x04\x8f(K\x01\x90.",  # a set
+        b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x00.",  # text of 2**56 bytes
+        b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\x7f.",  # a frame of 2**63 bytes
+    ],
+)
+def test_a_few_bytes_cannot_ask_for_much(tmp_path, data):
+    import subprocess
+    import sys
+
+    path = tmp_path / "few.pdparams"
+    path.write_bytes(data)
+    code = f"""
+import resource
+from tinypose.errors import UserError
+from tinypose.models.pdparams import read_params
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    read_params({str(path)!r})
+except UserError:
+    print("refused", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "refused True\n", done.stderr
+
+
+def test_the_same_bytes_cannot_become_many_arrays(tmp_path):
+    import pickle
+
+    class Again:
+        def __init__(self, data):
+            self.data = data
+
+        def __reduce__(self):
+            return (
+                np.ndarray.__reduce__(np.zeros(0))[0],
+                (np.ndarray, (0,), b"b"),
+                (1, (len(self.data),), np.dtype("u1"), False, self.data),
+            )
+
+    data = bytes(100_000)
+    path = tmp_path / "many.pdparams"
+    path.write_bytes(pickle.dumps({str(n): Again(data) for n in range(100)}, protocol=4))
+    assert path.stat().st_size < 200_000
+    with pytest.raises(UserError, match="more than it holds"):
+        read_params(path)
+
+
+def test_weights_beyond_the_networks_numbers_are_named(tmp_path, net):
+    state = numpy_state(net)
+    key = next(key for key in state if key.endswith("._variance"))
+    for value, match in (
+        (1e300, f"beyond the range of float32: {key}"),
+        (-1.0, f"negative variances: {key}"),
+    ):
+        changed = {**state, key: np.full(state[key].shape, value)}
+        write_params(tmp_path / "net.pdparams", changed)
+        with pytest.raises(UserError, match=match):
+            load_weights(net, tmp_path / "net.pdparams")

@@ -2,7 +2,9 @@
 
 A `.pdparams` or `.pdopt` file is a pickle, and an ordinary unpickler calls whatever the file names.
 This one knows only stand-ins for the few names that arrays need; the arrays are built from the plain
-values at the end. Nothing is imported, and no function outside this module is called.
+values at the end. Nothing is imported, and no function outside this module is called. What a file asks for
+is bounded by its length: memory, and steps. That is why Python's own unpickler in Python is used, and not
+the one in C, whose table of remembered objects is as long as a file says.
 """
 
 import pickle
@@ -20,6 +22,9 @@ NAME_TABLE = "StructuredToParameterName@@"  # beside the arrays: what Paddle cal
 
 _DTYPE = re.compile(r"\?|[biuf]\d{1,2}")
 _BYTE_ORDERS = ("<", ">", "=", "|")
+
+
+_UNDER_WAY = object()
 
 
 class _Refused(Exception):
@@ -44,9 +49,10 @@ class _Type(_Function):
 class _Array:
     """Stands for `numpy.ndarray`: empty, until the file gives its state."""
 
-    __slots__ = ("value",)
+    __slots__ = ("budget", "value")
 
-    def __init__(self) -> None:
+    def __init__(self, budget: "_Budget") -> None:
+        self.budget = budget
         self.value: np.ndarray | None = None
 
     def __setstate__(self, state: Any) -> None:
@@ -57,6 +63,7 @@ class _Array:
             data = data.encode("latin1")
         if not isinstance(data, bytes):
             raise _Refused("an array of objects")
+        self.budget.take(len(data))
         flat = np.frombuffer(data, dtype.numpy())
         self.value = np.array(flat.reshape(shape, order="F" if fortran else "C"), order="C")
 
@@ -80,13 +87,30 @@ class _Dtype:
         return np.dtype(self.order + self.kind)
 
 
+class _Budget:
+    """What a file may still ask for, in bytes or items; it holds each once."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise _Refused("more than it holds, the same data again and again")
+
+
 class _NewArray(_Function):
-    __slots__ = ()
+    __slots__ = ("budget",)
+
+    def __init__(self, budget: _Budget) -> None:
+        self.budget = budget
 
     def __call__(self, kind: Any, shape: Any, code: Any) -> _Array:
         if not isinstance(kind, _Type):
             raise _Refused("an array of an unknown class")
-        return _Array()
+        return _Array(self.budget)
 
 
 class _NewDtype(_Function):
@@ -97,61 +121,118 @@ class _NewDtype(_Function):
 
 
 class _NewScalar(_Function):
-    __slots__ = ()
+    __slots__ = ("budget",)
+
+    def __init__(self, budget: _Budget) -> None:
+        self.budget = budget
 
     def __call__(self, dtype: Any, data: Any = b"") -> _Array:
-        array = _Array()
+        array = _Array(self.budget)
         array.__setstate__((1, (), dtype, False, data))
         return array
 
 
 class _NewTuple(_Function):
-    __slots__ = ()
+    __slots__ = ("budget",)
+
+    def __init__(self, budget: _Budget) -> None:
+        self.budget = budget
 
     def __call__(self, items: Any = ()) -> tuple:
+        self.budget.take(len(items))
         return tuple(items)
 
 
 class _NewDict(_Function):
-    __slots__ = ()
+    __slots__ = ("budget",)
+
+    def __init__(self, budget: _Budget) -> None:
+        self.budget = budget
 
     def __call__(self, items: Any = ()) -> dict:
-        return dict(items)
+        self.budget.take(len(items))
+        pairs = [tuple(item) for item in (items.items() if isinstance(items, dict) else items)]
+        for key, _ in pairs:
+            _check_key(key)
+        return dict(pairs)
 
 
 class _NewBytes(_Function):
     """`codecs.encode(text, "latin1")` and `bytes()`: how pickle's protocol 2 holds bytes."""
 
-    __slots__ = ()
+    __slots__ = ("budget",)
+
+    def __init__(self, budget: _Budget) -> None:
+        self.budget = budget
 
     def __call__(self, text: Any = "", encoding: Any = "latin1") -> bytes:
         if not isinstance(text, str) or encoding != "latin1":
             raise _Refused("bytes in an unknown encoding")
+        self.budget.take(len(text))
         return text.encode("latin1")
 
 
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _NewArray(),
-    ("numpy._core.multiarray", "_reconstruct"): _NewArray(),
-    ("numpy.core.multiarray", "scalar"): _NewScalar(),
-    ("numpy._core.multiarray", "scalar"): _NewScalar(),
-    ("numpy", "ndarray"): _Type(),
-    ("numpy", "dtype"): _NewDtype(),
-    ("collections", "OrderedDict"): _NewDict(),
-    ("_codecs", "encode"): _NewBytes(),
-    ("builtins", "bytes"): _NewBytes(),
-    ("__builtin__", "bytes"): _NewBytes(),
-    ("builtins", "tuple"): _NewTuple(),
-    ("__builtin__", "tuple"): _NewTuple(),
-}
+def _allowed(budget: _Budget) -> dict[tuple[str, str], _Function]:
+    """Return what a file may name, and what stands for it."""
+    new_array, new_scalar, new_bytes = _NewArray(budget), _NewScalar(budget), _NewBytes(budget)
+    return {
+        ("numpy.core.multiarray", "_reconstruct"): new_array,
+        ("numpy._core.multiarray", "_reconstruct"): new_array,
+        ("numpy.core.multiarray", "scalar"): new_scalar,
+        ("numpy._core.multiarray", "scalar"): new_scalar,
+        ("numpy", "ndarray"): _Type(),
+        ("numpy", "dtype"): _NewDtype(),
+        ("collections", "OrderedDict"): _NewDict(budget),
+        ("_codecs", "encode"): new_bytes,
+        ("builtins", "bytes"): new_bytes,
+        ("__builtin__", "bytes"): new_bytes,
+        ("builtins", "tuple"): _NewTuple(budget),
+        ("__builtin__", "tuple"): _NewTuple(budget),
+    }
 
 
-class _Unpickler(pickle.Unpickler):
+def _check_key(key: Any) -> None:
+    """Refuse keys but text and numbers: hashing tuples of tuples can take for ever."""
+    if not isinstance(key, str | bytes | int | float | None):
+        raise _Refused(f"a dict with a {type(key).__name__} as key")
+
+
+class _Unpickler(pickle._Unpickler):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(BytesIO(data), encoding="latin1")
+        self.allowed = _allowed(_Budget(2 * len(data) + 1024))
+
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _ALLOWED[module, name]
+            return self.allowed[module, name]
         except KeyError:
             raise _Refused(f"'{module}.{name}'") from None
+
+    def set_item(self) -> None:
+        _check_key(self.stack[-2])
+        self.load_setitem()
+
+    def set_items(self) -> None:
+        for key in self.stack[::2]:
+            _check_key(key)
+        self.load_setitems()
+
+    def make_dict(self) -> None:
+        for key in self.stack[::2]:
+            _check_key(key)
+        self.load_dict()
+
+    def refuse_set(self) -> None:
+        raise _Refused("a set")
+
+    dispatch = {
+        **pickle._Unpickler.dispatch,
+        pickle.SETITEM[0]: set_item,
+        pickle.SETITEMS[0]: set_items,
+        pickle.DICT[0]: make_dict,
+        pickle.EMPTY_SET[0]: refuse_set,
+        pickle.FROZENSET[0]: refuse_set,
+    }
 
 
 def read_state(path: str | Path) -> Any:
@@ -171,14 +252,14 @@ def read_state(path: str | Path) -> Any:
     except OSError as error:
         raise UserError(f"{path}: cannot read this checkpoint: {error.strerror}") from None
     try:
-        return _plain(_Unpickler(BytesIO(data), encoding="latin1").load())
+        return _plain(_Unpickler(data).load(), {})
     except _Refused as error:
         raise UserError(
             f"{path}: refused: it asks for {error}. A checkpoint holds arrays, plain containers, text and "
             "numbers; nothing in this file was run. If you do not trust where it comes from, delete it"
         ) from None
     except Exception as error:  # whatever the bytes led the unpickler to
-        if isinstance(error, EOFError) or "truncated" in str(error):
+        if isinstance(error, EOFError) or any(word in str(error) for word in ("truncated", "exhausted")):
             raise UserError(f"{path}: cut off after {len(data)} bytes: download or copy it again") from None
         raise UserError(
             f"{path}: not a checkpoint of Paddle ({type(error).__name__}: {error}); "
@@ -213,26 +294,38 @@ def write_params(path: str | Path, params: dict[str, np.ndarray]) -> None:
         pickle.dump(state, file, protocol=4)
 
 
-def _plain(value: Any) -> Any:
-    """Replace stand-ins by arrays, and what Paddle makes of a tensor, (name, array), by the array."""
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    """Replace stand-ins by arrays, and what Paddle makes of a tensor, (name, array), by the array.
+
+    `done` holds what was replaced already, so that what a file names twice is not walked through twice.
+    """
     if isinstance(value, _Array):
         if value.value is None:
             raise _Refused("an array without values")
         return value.value
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items() if key != NAME_TABLE}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, tuple):
-        items = tuple(_plain(item) for item in value)
-        is_tensor = len(items) == 2 and isinstance(items[0], str) and isinstance(items[1], np.ndarray)
-        return items[1] if is_tensor else items
     if value is None or isinstance(value, str | bytes | int | float):
         return value
-    raise _Refused("an object of an unknown kind")
+    if not isinstance(value, dict | list | tuple):
+        raise _Refused("an object of an unknown kind")
+    if id(value) in done:
+        if done[id(value)] is _UNDER_WAY:
+            raise _Refused("a list or dict within itself")
+        return done[id(value)]
+    done[id(value)] = _UNDER_WAY
+    result: Any
+    if isinstance(value, dict):
+        result = {key: _plain(item, done) for key, item in value.items() if key != NAME_TABLE}
+    elif isinstance(value, list):
+        result = [_plain(item, done) for item in value]
+    else:
+        result = tuple(_plain(item, done) for item in value)
+        if len(result) == 2 and isinstance(result[0], str) and isinstance(result[1], np.ndarray):
+            result = result[1]
+    done[id(value)] = result
+    return result
 
 
 def _describe(value: Any) -> str:
-    return (
-        f"{type(value).__name__} {value!r:.60}" if not isinstance(value, dict) else f"a dict of {len(value)}"
-    )
+    if isinstance(value, dict | list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{type(value).__name__} {value!r:.60}"

@@ -47,11 +47,8 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
         lines += _listing("of another shape", shapes, len(own))
         lines.append(_advice(params, own, misshaped, missing, unexpected))
         raise UserError("\n".join(lines))
-    broken = [key for key, value in params.items() if not np.isfinite(value).all()]
-    if broken:
-        raise UserError(f"{path}: holds values that are not finite: {', '.join(broken)}")
-    for key, value in params.items():
-        own[key].set_value(value.astype(_numpy_dtype(own[key])))
+    for key, value in _checked(path, params, own).items():
+        own[key].set_value(value)
     return left
 
 
@@ -77,10 +74,27 @@ def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
             f"{path}: fits {len(fitting)} of the backbone's {len(own)} tensors: these are weights of another "
             "network; check `model` in the config"
         )
-    for key in fitting:
-        own[key].set_value(params[key].astype(_numpy_dtype(own[key])))
+    for key, value in _checked(path, {key: params[key] for key in fitting}, own).items():
+        own[key].set_value(value)
     filled = {f"backbone.{key}" for key in fitting}
     return [key for key in net.state_dict() if key not in filled]
+
+
+def _checked(path: Path, params: dict[str, np.ndarray], own: dict) -> dict[str, np.ndarray]:
+    """Return weights in the network's types; complain of those that no network can have."""
+    with np.errstate(over="ignore"):  # looked for below
+        cast = {key: value.astype(_numpy_dtype(own[key])) for key, value in params.items()}
+    broken = [key for key, value in params.items() if not np.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{path}: holds values that are not finite: {', '.join(broken)}")
+    if large := [key for key, value in cast.items() if not np.isfinite(value).all()]:
+        raise UserError(
+            f"{path}: holds values beyond the range of {cast[large[0]].dtype}: {', '.join(large)}"
+        )
+    negative = [key for key, value in cast.items() if key.endswith("._variance") and (value < 0).any()]
+    if negative:
+        raise UserError(f"{path}: holds negative variances: {', '.join(negative)}")
+    return cast
 
 
 def _fits(value: np.ndarray, tensor) -> bool:
