@@ -29,7 +29,7 @@ ROUNDS, RUNS = 10, 50
 def main() -> None:
     """Measure and print one row for each way and input size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", type=Path, help="a libpose_prepost_c.so to use instead of building one")
+    parser.add_argument("--library", type=Path, help="a libpose_c.so to use instead of building one")
     library = ctypes.CDLL(str(parser.parse_args().library or build(PROJECT / "build" / "cpp")))
     cv2.setNumThreads(1)
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
@@ -113,7 +113,7 @@ def build(folder: Path) -> Path:
         ["cmake", "--build", folder],
     ):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return folder / "libpose_prepost_c.so"
+    return folder / "libpose_c.so"
 
 
 if __name__ == "__main__":

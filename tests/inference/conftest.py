@@ -1,4 +1,4 @@
-"""Artifact folders of the published networks, made once."""
+"""The published networks under one engine, and pieces of the real video."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -6,33 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tinypose.config import CONFIGS, load_config
-from tinypose.detection.config import load_detector_config
 from tinypose.inference.video import Video, VideoWriter
-
-
-@pytest.fixture(scope="session")
-def pose_folder(shared, tmp_path_factory) -> Path:
-    """PP-TinyPose 128x96 for every engine of this machine."""
-    from lite_deploy.export import export
-
-    folder = tmp_path_factory.mktemp("pose") / "tinypose_128x96"
-    weights = shared / "weights" / "tinypose_128x96.pdparams"
-    config = load_config(CONFIGS / "tinypose_128x96.yml", [f"weights={weights}"])
-    export(config, folder, rewritten=False, models=["x86_fp32"])  # rewriting takes its time
-    return folder
-
-
-@pytest.fixture(scope="session")
-def detector_folder(shared, tmp_path_factory) -> Path:
-    """PicoDet-S 416 for every engine of this machine."""
-    from lite_deploy.detector import export_detector
-
-    folder = tmp_path_factory.mktemp("detector") / "picodet_s_416"
-    weights = shared / "weights" / "picodet_s_416_coco.pdparams"
-    config = load_detector_config(CONFIGS / "picodet_s_416_coco.yml", [f"weights={weights}"])
-    export_detector(config, folder, models=["x86_fp32"])
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,16 @@
 
 namespace pose {
 
-Affine CropMatrix(const Box& box, int width, int height, double padding) {
+Affine CropMatrix(const Box& box, int width, int height, double padding, Crop crop) {
   const double ratio = static_cast<double>(width) / height;
   const double grown_width = std::max(box.width, box.height * ratio) * padding;
   const double grown_height = std::max(box.height, box.width / ratio) * padding;
-  const double x = box.left + box.width / 2, y = box.top + box.height / 2;
-  const double scale_x = (width - 1) / grown_width, scale_y = (height - 1) / grown_height;
-  return {{scale_x, 0, (width - 1) / 2.0 - scale_x * x, 0, scale_y, (height - 1) / 2.0 - scale_y * y}};
+  // The middle of the grown box, as Python computes it: what it adds and takes away costs the last bit.
+  const double x = box.left + box.width / 2 - grown_width / 2 + grown_width / 2;
+  const double y = box.top + box.height / 2 - grown_height / 2 + grown_height / 2;
+  const double across = crop == Crop::kUdp ? width - 1 : width, down = crop == Crop::kUdp ? height - 1 : height;
+  const double scale_x = across / grown_width, scale_y = down / grown_height;
+  return {{scale_x, 0, across / 2 - scale_x * x, 0, scale_y, down / 2 - scale_y * y}};
 }
 
 Affine Invert(const Affine& map) {

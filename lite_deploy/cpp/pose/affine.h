@@ -18,7 +18,11 @@ struct Box {
 
 // Maps image pixels to the pixels of the crop (width x height) around a box that is first grown to the
 // crop's aspect ratio and then by `padding`. The box must have an extent.
-Affine CropMatrix(const Box& box, int width, int height, double padding);
+//
+// kUdp: the corners of the grown box fall on the centres of the crop's corner pixels. kPlain: the box's middle falls
+// on (width / 2, height / 2) and its width is `width` pixels, as mmpose's networks (RTMPose) were trained.
+enum class Crop { kUdp, kPlain };
+Affine CropMatrix(const Box& box, int width, int height, double padding, Crop crop = Crop::kUdp);
 
 // The inverse map; all zero if there is none.
 Affine Invert(const Affine& map);

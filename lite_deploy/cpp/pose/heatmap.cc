@@ -111,4 +111,13 @@ void HeatmapToImage::operator()(Keypoint* keypoints, int count) const {
   }
 }
 
+void CropToImage(const Affine& crop_to_image, Keypoint* keypoints, int count) {
+  for (int i = 0; i < count; ++i) {
+    double x = keypoints[i].x, y = keypoints[i].y;
+    Transform(crop_to_image, &x, &y);
+    keypoints[i].x = static_cast<float>(x);
+    keypoints[i].y = static_cast<float>(y);
+  }
+}
+
 }  // namespace pose

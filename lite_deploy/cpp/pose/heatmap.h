@@ -32,4 +32,7 @@ struct HeatmapToImage {
   void operator()(Keypoint* keypoints, int count) const;
 };
 
+// Moves keypoints from crop pixels to the picture's, in place.
+void CropToImage(const Affine& crop_to_image, Keypoint* keypoints, int count);
+
 }  // namespace pose

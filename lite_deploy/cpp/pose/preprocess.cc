@@ -43,13 +43,25 @@ const uint8_t* Address(const Image& image, int x, int y) {
   return image.data + static_cast<int64_t>(y) * image.stride + x * image.pixel_bytes;
 }
 
+// Normalisation as one multiplication and one addition a value, in float, as tinypose/preprocess.py has it.
+struct Factors {
+  float scale[4] = {}, offset[4] = {};
+
+  explicit Factors(const Normalisation& n) {
+    for (int c = 0; c < 3; ++c) {
+      scale[c] = 1 / (255.0f * n.std[c]);
+      offset[c] = -n.mean[c] / n.std[c];
+    }
+  }
+};
+
 // The value of each byte in each channel after normalisation.
 struct Table {
   float value[3][256];
 
-  explicit Table(const Normalisation& n) {
+  explicit Table(const Factors& factors) {
     for (int c = 0; c < 3; ++c)
-      for (int v = 0; v < 256; ++v) value[c][v] = (static_cast<float>(v) / 255.0f - n.mean[c]) / n.std[c];
+      for (int v = 0; v < 256; ++v) value[c][v] = static_cast<float>(v) * factors.scale[c] + factors.offset[c];
   }
 };
 
@@ -72,18 +84,6 @@ void OnePixel(const Image& image, const Table& table, const Position& at, int pl
     output[i * plane] = table.value[i][value];
   }
 }
-
-// What one multiplication and one addition a value need for the same, to the last bit but one.
-struct Factors {
-  float scale[4] = {}, offset[4] = {};
-
-  explicit Factors(const Normalisation& n) {
-    for (int c = 0; c < 3; ++c) {
-      scale[c] = 1 / (255.0f * n.std[c]);
-      offset[c] = -n.mean[c] / n.std[c];
-    }
-  }
-};
 
 // Four pixels at once, where the processor can. `Inner` takes a position whose four neighbours, and whatever
 // else is read with them, lie in the picture. A vector holds one pixel's channels, so the result of four is
@@ -186,8 +186,8 @@ void CropNormalise(const Image& image, const Affine& image_to_crop, int width, i
                    const Normalisation& normalisation, float* output) {
   const Affine back = Invert(image_to_crop);
   const double* m = back.m;
-  const Table table(normalisation);
   const Factors factors(normalisation);
+  const Table table(factors);
   std::vector<int> across_x(width), across_y(width);
   for (int x = 0; x < width; ++x) {
     across_x[x] = Fixed(m[0] * x);

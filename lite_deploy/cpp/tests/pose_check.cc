@@ -5,13 +5,9 @@
 //   matrix LEFT TOP WIDTH HEIGHT CROP_WIDTH CROP_HEIGHT PADDING   prints the matrix and its inverse
 //   image INPUT_WIDTH INPUT_HEIGHT HEATMAP_WIDTH HEATMAP_HEIGHT udp|stride MATRIX(6) X Y   prints the point
 //   warm RUN ...                                                  prints 1 or 0
-//
-// Floating-point numbers are read as C reads them; hexadecimal ones are exact.
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -19,20 +15,9 @@
 #include "pose/heatmap.h"
 #include "pose/preprocess.h"
 #include "pose/warmup.h"
+#include "tests/lines.h"
 
 namespace {
-
-double Number(std::istream& in) {
-  std::string word;
-  in >> word;
-  return std::strtod(word.c_str(), nullptr);
-}
-
-std::string Word(std::istream& in) {
-  std::string word;
-  in >> word;
-  return word;
-}
 
 pose::Affine Matrix(std::istream& in) {
   pose::Affine map;
@@ -42,16 +27,6 @@ pose::Affine Matrix(std::istream& in) {
 
 void Print(const pose::Affine& map) {
   for (const double value : map.m) std::printf("%a ", value);
-}
-
-// Exactly the file's bytes, in a block of their own, so that a sanitizer sees a read beyond the end.
-std::vector<char> Read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-void Write(const std::string& path, const void* data, size_t bytes) {
-  std::ofstream(path, std::ios::binary).write(static_cast<const char*>(data), bytes);
 }
 
 void Crop(std::istream& in) {

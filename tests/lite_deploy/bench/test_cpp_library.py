@@ -195,7 +195,7 @@ def test_warm_up_ends_where_python_says(pose_check):
 def test_faster_than_opencv(native_build):
     """The claim of benchmarks/preprocess.py: at least level with OpenCV's path, one thread."""
     benchmark = Path(__file__).resolve().parents[3] / "benchmarks" / "preprocess.py"
-    command = [sys.executable, benchmark, "--library", native_build / "libpose_prepost_c.so"]
+    command = [sys.executable, benchmark, "--library", native_build / "libpose_c.so"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     rows = re.findall(r"│ (\d+x\d+) +│ +(\S.*?) │ +(\d+) │", done.stdout)

@@ -1,0 +1,13 @@
+// From two vectors a joint to joints (SimCC: Li et al., ECCV 2022), as RTMPose uses them.
+#pragma once
+
+#include "pose/heatmap.h"
+
+namespace pose {
+
+// Finds each joint: the largest bin of either axis (the first of equals) over `split`, and the smaller of both
+// largest values as its score; -1 bin where that is not above 0. `x` is [joints, width], `y` [joints, height];
+// `output` holds [joints], in crop pixels.
+void DecodeSimcc(const float* x, const float* y, int joints, int width, int height, double split, Keypoint* output);
+
+}  // namespace pose
