@@ -27,7 +27,7 @@ int Whole(const json& record, Key key, const std::string& name, int least, int m
 
 pose::Normalisation ReadNormalisation(const json& input) {
   pose::Normalisation result{};
-  const bool raw = input.at("normalise").get<std::string>() == "model";  // then the network wants 0 to 255
+  const bool raw = input.value("normalise", "caller") == "model";  // then the network wants 0 to 255
   for (size_t c = 0; c < 3; ++c) {
     result.mean[c] = raw ? 0.0f : input.at("mean").at(c).get<float>();
     result.std[c] = raw ? 1 / 255.0f : input.at("std").at(c).get<float>();
@@ -121,6 +121,32 @@ Description ReadDescription(const std::string& path, const std::string& model) {
     result.blur = Whole(output, "blur", "blur", 1, 31) | 1;
     result.decoding = ReadDecoding(output.at("decode").get<std::string>());
     result.grid = ReadGrid(output.at("grid").get<std::string>());
+    result.sigmas = content.at("skeleton").at("sigmas").get<std::vector<double>>();
+    if (result.sigmas.size() != static_cast<size_t>(result.joints))
+      throw std::out_of_range("skeleton: expected a sigma for each joint");
+    result.model = FindModel(content, path, model);
+    return result;
+  } catch (const json::exception& error) {
+    Fail(path, std::string("not as expected: ") + error.what());
+  } catch (const std::out_of_range& error) {
+    Fail(path, error.what());
+  }
+}
+
+DetectorDescription ReadDetector(const std::string& path, const std::string& model) {
+  const json content = ReadJson(path);
+  try {
+    if (content.at("format") != "edge-pose detector" || content.at("version") != 1)
+      Fail(path, "not a detector's description of version 1; export it again with this version's tools");
+    const json &detector = content.at("detector"), &boxes = detector.at("boxes");
+    DetectorDescription result{};
+    result.width = Whole(detector.at("input"), "width", 1, 8192);
+    result.height = Whole(detector.at("input"), "height", 1, 8192);
+    result.normalisation = ReadNormalisation(detector.at("input"));
+    result.person = Whole(boxes, "person", 0, 100000);
+    result.most = Whole(boxes, "most", 1, 100000);
+    result.nms = boxes.at("nms").get<float>();
+    result.aligned = detector.at("model").at("form") == "lcnet" ? 1 : 0;
     result.model = FindModel(content, path, model);
     return result;
   } catch (const json::exception& error) {

@@ -1,5 +1,5 @@
-// pose_runner: times one model of an artifact folder on this device, or computes a file of inputs with it, and
-// prints one line of JSON.
+// pose_runner: times one model of an artifact folder on this device, computes a file of inputs with it, or follows
+// people through frames with two models, and prints lines of JSON, the last of which says what was done.
 //
 // One process measures one model with one number of threads, because an engine's memory, threads and caches
 // belong to the process; `lite-deploy bench` starts it again for each round. Its lines are documented in
@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "measure.h"
 #include "options.h"
+#include "people.h"
 
 namespace {
 
@@ -31,7 +32,9 @@ int main(int count, char** words) {
     return 2;
   }
   try {
-    json line = options.batch.empty() ? Measure(options) : RunBatch(options);
+    json line = !options.frames.empty() ? FollowPeople(options)
+                : !options.batch.empty() ? RunBatch(options)
+                                         : Measure(options);
     line["schema"] = kSchema;
     std::cout << line.dump() << std::endl;
     return 0;
