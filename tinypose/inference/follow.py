@@ -29,6 +29,9 @@ MARGIN = 0.02
 ALIKE = 0.6  # IoU of a detected and a followed box from which the followed one will do
 COVERED = 0.3  # IoU above which a detected box is that of someone followed
 TRUST = 0.7  # what is left of the score of someone whom the detector misses, each time
+# Boxes lie on a grid of a quarter of a pixel. Joints say where the next crop is, so what the last bits of a
+# box differ by from one machine to the next would grow from frame to frame, to pixels within a second.
+GRID = 4
 
 
 class FollowSettings(Section):
@@ -122,7 +125,7 @@ class PeopleInVideo:
             people = self._there(self.estimate.look(image, followed))
             if len(people) == len(followed):
                 return Seen(time, people, False, np.zeros_like(people.boxes))
-        found = self.estimate.find(image)
+        found = _on_grid(self.estimate.find(image))
         overlap = iou(followed.boxes, found.boxes)
         boxes, scores, detected = [*found.boxes], [*found.scores], [*found.boxes]
         for i, box in enumerate(followed.boxes):
@@ -167,7 +170,7 @@ class PeopleInVideo:
                 boxes.append(box)
                 scores.append(track.score)
         boxes = clip_boxes(np.array(boxes, np.float32).reshape(-1, 4), width, height)
-        return Boxes(boxes, np.array(scores, np.float32))
+        return _on_grid(Boxes(boxes, np.array(scores, np.float32)))
 
     def _learn_margins(self, seen: Seen, ids: np.ndarray) -> None:
         """Note how far the detector's boxes reach beyond the joints.
@@ -206,3 +209,7 @@ class PeopleInVideo:
             "ema": lambda: Ema(constant=self.settings.constant),
         }
         return makers[self.settings.smooth]()
+
+
+def _on_grid(found: Boxes) -> Boxes:
+    return Boxes((np.round(found.boxes * GRID) / GRID).astype(np.float32), found.scores)

@@ -12,6 +12,13 @@ constexpr double kAlike = 0.6;    // IoU of a detected and a followed box from w
 constexpr double kCovered = 0.3;  // IoU above which a detected box is that of someone followed
 constexpr double kTrust = 0.7;    // what is left of the score of someone whom the detector misses, each time
 
+// The box on a grid of a quarter of a pixel. Joints say where the next crop is, so what the last bits of a box differ
+// by from one machine to the next would grow from frame to frame; on a grid it is gone.
+Box OnGrid(const Box& box) {
+  const auto rounded = [](double value) { return static_cast<double>(std::lrint(value * 4)) / 4; };
+  return {rounded(box.left), rounded(box.top), rounded(box.width), rounded(box.height)};
+}
+
 TrackerSettings Tracking(const pose_following& settings) {
   TrackerSettings result;
   result.sure = settings.sure;
@@ -61,6 +68,7 @@ Result Follower::Detect(const Image& image, const std::vector<Detection>& follow
   std::vector<Detection> found;
   Result result = estimator_->Find(image, &found, times);
   if (!result.ok()) return result;
+  for (Detection& each : found) each.box = OnGrid(each.box);
   const size_t detected = found.size();
   std::vector<Detection> looked = found;
   std::vector<Box> sources;
@@ -117,7 +125,7 @@ std::vector<Detection> Follower::Where(int width, int height) const {
     Box box;
     const Margin margin = track.has_margin ? track.margin : Margin{kMargin, kMargin, kMargin, kMargin};
     if (track.seen == time_ && FollowBox(track.joints, margin, &box))
-      boxes.push_back({Clip(Rounded(box), width, height), track.box_score});
+      boxes.push_back({OnGrid(Clip(Rounded(box), width, height)), track.box_score});
   }
   return boxes;
 }

@@ -1,4 +1,4 @@
-// From heatmaps to joints: tinypose/heatmap.py in C++.
+// From heatmaps to joints: tinypose/codecs/heatmap.py in C++.
 #pragma once
 
 #include "pose/affine.h"

@@ -1,4 +1,4 @@
-// From PicoDet's maps to people: tinypose/detection/{boxes,detector}.py in C++.
+// From PicoDet's maps to people: tinypose/codecs/picodet.py in C++.
 #pragma once
 
 #include <vector>

@@ -27,7 +27,7 @@ int Whole(const json& record, Key key, const std::string& name, int least, int m
 
 pose::Normalisation ReadNormalisation(const json& input) {
   pose::Normalisation result{};
-  const bool raw = input.value("normalise", "caller") == "model";  // then the network wants 0 to 255
+  const bool raw = input.at("normalise").get<std::string>() == "model";  // then the network wants 0 to 255
   for (size_t c = 0; c < 3; ++c) {
     result.mean[c] = raw ? 0.0f : input.at("mean").at(c).get<float>();
     result.std[c] = raw ? 1 / 255.0f : input.at("std").at(c).get<float>();
@@ -136,17 +136,20 @@ Description ReadDescription(const std::string& path, const std::string& model) {
 DetectorDescription ReadDetector(const std::string& path, const std::string& model) {
   const json content = ReadJson(path);
   try {
-    if (content.at("format") != "edge-pose detector" || content.at("version") != 1)
-      Fail(path, "not a detector's description of version 1; export it again with this version's tools");
-    const json &detector = content.at("detector"), &boxes = detector.at("boxes");
+    if (content.at("format") != "edge-pose artifact" || content.at("version") != 2)
+      Fail(path, "not an artifact's description of version 2; export it again with this version's tools");
+    const json &input = content.at("input"), &output = content.at("output");
+    if (output.at("name") != "picodet" || input.at("fit") != "squeeze")
+      Fail(path, "output '" + output.at("name").get<std::string>() + "' with input '" +
+                     input.at("fit").get<std::string>() + "'; expected a detector: PicoDet on the whole picture");
     DetectorDescription result{};
-    result.width = Whole(detector.at("input"), "width", 1, 8192);
-    result.height = Whole(detector.at("input"), "height", 1, 8192);
-    result.normalisation = ReadNormalisation(detector.at("input"));
-    result.person = Whole(boxes, "person", 0, 100000);
-    result.most = Whole(boxes, "most", 1, 100000);
-    result.nms = boxes.at("nms").get<float>();
-    result.aligned = detector.at("model").at("form") == "lcnet" ? 1 : 0;
+    result.width = Whole(input, "width", "width", 1, 8192);
+    result.height = Whole(input, "height", "height", 1, 8192);
+    result.normalisation = ReadNormalisation(input);
+    result.person = Whole(output, "person", "person", 0, 100000);
+    result.most = Whole(output, "most", "most", 1, 100000);
+    result.nms = output.at("nms").get<float>();
+    result.aligned = output.at("aligned").get<bool>() ? 1 : 0;
     result.model = FindModel(content, path, model);
     return result;
   } catch (const json::exception& error) {

@@ -23,7 +23,7 @@ const char* const kUsage =
     "  --size WxH            of a frame, in pixels\n"
     "  --rate HZ             frames a second (30)\n"
     "  --rotate DEGREES      how far a frame must be turned clockwise to be upright: 0, 90, 180 or 270 (0)\n"
-    "  --detector FILE.json  the detector's description; otherwise the whole frame is one person\n"
+    "  --detector POSE.json  of the detector's folder; otherwise the whole frame is one person\n"
     "  --detector-model NAME its model\n"
     "  --box-score S         boxes that score no more are not looked at (0.4)\n"
     "  --detect-every N      frames from one detection to the next (5)\n"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tinypose.detection.config import DetectorSpec
 from tinypose.inference.follow import FollowSettings
 
 OK, BAD_SETTINGS, BAD_FRAME, RUN_FAILED, BAD_OUTPUT = range(5)
@@ -109,25 +108,22 @@ def run_function(run: Callable[[np.ndarray], list[np.ndarray]], calls: list | No
     return RUN(answer)
 
 
-def settings_of(
-    library, sigmas, config, output, spec: DetectorSpec | None, following: FollowSettings
-) -> Settings:
-    """Fill the structs from what artifact folders say; the networks' functions are left to the caller."""
-    settings = library.pose_default_settings()
-    for network, section in ((settings.pose, config), (settings.detector, spec and spec.input)):
-        if section is not None:
-            network.width, network.height = section.width, section.height
-            network.mean[:], network.std[:] = section.mean, section.std
-    joints = settings.joints
+def settings_of(library, estimate, following: FollowSettings, detect: bool = True) -> Settings:
+    """Fill the structs as an estimator has it; the networks' functions are left to the caller."""
+    settings, model = library.pose_default_settings(), estimate.pose
+    sections = [(settings.pose, model.settings)]
+    joints, sigmas, codec = settings.joints, estimate.skeleton.sigmas, model.codec
     joints.joints, joints.sigmas = len(sigmas), (c_double * len(sigmas))(*sigmas)
-    joints.padding, joints.blur = config.padding, output.blur
-    joints.decoding = ("max", "shift", "dark").index(output.decode)
-    joints.grid = ("stride", "udp").index(output.grid)
-    if spec is not None:
-        boxes = spec.boxes
-        settings.boxes = Boxes(
-            boxes.person, int(spec.model.form == "lcnet"), boxes.score, boxes.nms, boxes.most
-        )
+    joints.padding, joints.blur = model.settings.padding, codec.blur
+    joints.decoding = ("max", "shift", "dark").index(codec.decode)
+    joints.grid = ("stride", "udp").index(codec.grid)
+    if detect:
+        boxes = estimate.detect.codec
+        sections.append((settings.detector, estimate.detect.input))
+        settings.boxes = Boxes(boxes.person, int(boxes.aligned), boxes.score, boxes.nms, boxes.most)
+    for network, section in sections:
+        network.width, network.height = section.width, section.height
+        network.mean[:], network.std[:] = section.mean, section.std
     settings.following = following_of(following)
     return settings
 

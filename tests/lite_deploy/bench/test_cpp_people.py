@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from tinypose.codecs.picodet import PicoDetCodec
 from tinypose.detection.boxes import suppress
-from tinypose.detection.config import BoxConfig, DetectorInputConfig, DetectorSpec, PicoDetConfig
+from tinypose.detection.config import DetectorInputConfig
 from tinypose.detection.detector import Detector, squeeze
 from tinypose.inference.estimator import _different
 from tinypose.inference.people import NOBODY, People
@@ -96,16 +97,13 @@ def test_picodet_is_decoded_as_in_python(ask, tmp_path, form):
     rng = np.random.default_rng(1)
     aligned, width, height, classes = form == "lcnet", 96, 64, 3
     channels = classes + 32 + aligned
-    spec = DetectorSpec(
-        model=PicoDetConfig(name="picodet", form=form, classes=classes),
-        input=DetectorInputConfig(width=width, height=height),
-        boxes=BoxConfig(person=1, score=0.4, nms=0.5, most=30),
-    )
+    settings = DetectorInputConfig(width=width, height=height)
+    codec = PicoDetCodec(aligned=aligned, person=1, score=0.4, nms=0.5, most=30)
     for image_width, image_height in ((96, 64), (640, 480), (33, 201)):
         shapes = [(1, channels, -(-height // stride), -(-width // stride)) for stride in (8, 16, 32, 64)]
         maps = [rng.normal(0, 2, shape).astype(np.float32) for shape in shapes]
         np.concatenate([each.ravel() for each in maps]).tofile(tmp_path / "maps.f32")
-        expected = Detector(None, spec).postprocess(maps, image_width, image_height)
+        expected = Detector(None, settings, codec).postprocess(maps, image_width, image_height)
         found = numbers(
             ask(
                 f"picodet {tmp_path}/maps.f32 {width} {height} {channels} 1 {int(aligned)}"

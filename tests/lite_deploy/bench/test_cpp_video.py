@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).resolve().parents[3] / "lite_deploy" / "cpp" / "example
 def words(device_folder, pose_folder, detector_folder) -> list:
     """How pose_runner is called with both networks."""
     return [device_folder / "pose_runner", "--pose", pose_folder / "pose.json", "--model", "x86_fp32",
-            "--detector", detector_folder / "detector.json", "--detector-model", "x86_fp32"]  # fmt: skip
+            "--detector", detector_folder / "pose.json", "--detector-model", "x86_fp32"]  # fmt: skip
 
 
 def follow(words, raw: bytes, *options) -> tuple[list[dict], dict]:
@@ -36,7 +36,7 @@ def estimate(pose_folder, detector_folder) -> PoseEstimator:
     return PoseEstimator.from_artifact(pose_folder, detector_folder, engine="paddle-lite")
 
 
-def test_ids_of_the_whole_video(words, estimate, shared):
+def test_people_of_the_whole_video(words, estimate, shared):
     frames = [frame.image for frame in Video(shared / "samples" / "exercise.mp4")]
     height, width, _ = frames[0].shape
     raw = np.stack(frames).tobytes()
@@ -48,15 +48,25 @@ def test_ids_of_the_whole_video(words, estimate, shared):
         assert (line["kind"], line["image_id"], line["time"]) == ("people", i, round(i / 30, 4))
         assert [each["track_id"] for each in line["people"]] == people.ids.tolist()
         assert line["detected"] == (in_python._since_detection == 0)
-        if i == 0:  # later ones depend on the last bits of the ones before
-            for found, expected in zip(line["people"], people.to_coco(0), strict=True):
-                np.testing.assert_allclose(found["keypoints"], expected["keypoints"], rtol=0, atol=0.011)
-                np.testing.assert_allclose(found["bbox"], expected["bbox"], rtol=0, atol=0.011)
+        for found, expected in zip(line["people"], people.to_coco(0), strict=True):
+            np.testing.assert_allclose(found["keypoints"], expected["keypoints"], rtol=0, atol=0.011)
+            np.testing.assert_allclose(found["bbox"], expected["bbox"], rtol=0, atol=0.011)
     assert last["detections"] == sum(line["detected"] for line in lines)
     assert last["crops"] >= len(frames) and last["peak_kb"] > 1000
     for stage, times in last["ms"].items():
         assert times == [line["ms"][stage] for line in lines]
     assert min(last["ms"]["pose"]) > 0 and last["ms"]["detector"][0] > 0
+
+
+def rgb_of(frame: np.ndarray) -> np.ndarray:
+    """BT.601, 16 to 235, in real numbers: uint8 [height * 3 / 2, width] to [height, width, 3]."""
+    height, width = len(frame) * 2 // 3, frame.shape[1]
+    u, v = frame[height:].reshape(2, height // 2, width // 2).repeat(2, axis=1).repeat(2, axis=2)
+    y = (frame[:height].astype(np.float64) - 16) * 255 / 219
+    u, v = ((each.astype(np.float64) - 128) * 255 / 224 for each in (u, v))
+    red, blue = y + 1.402 * v, y + 1.772 * u
+    rgb = np.stack([red, (y - 0.299 * red - 0.114 * blue) / 0.587, blue], axis=-1)
+    return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
 
 
 def test_frames_as_a_decoder_gives_them(words, estimate, shared):
@@ -76,13 +86,13 @@ def test_frames_as_a_decoder_gives_them(words, estimate, shared):
     size = ("--size", f"{height}x{width}", "--rotate", "90")
     lines, last = follow(words, np.concatenate(turned).tobytes(), "--frames", "i420-limited", *size)
     assert last["frames"] == 6
-    upright = PeopleInVideo(estimate)
+    in_python = PeopleInVideo(estimate)
     for i, (line, frame) in enumerate(zip(lines, frames, strict=True)):
-        people = upright(cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420), i / 30)
+        people = in_python(rgb_of(frame), i / 30)
         assert [each["track_id"] for each in line["people"]] == people.ids.tolist()
         for found, expected in zip(line["people"], people.keypoints, strict=True):
             moved = np.reshape(found["keypoints"], (-1, 3))[:, :2] - expected[:, :2]
-            assert np.median(np.linalg.norm(moved, axis=1)) < 1  # colours differ by a grey level
+            assert np.median(np.linalg.norm(moved, axis=1)) < 0.1  # a few colours differ by a grey level
     full, _ = follow(words, np.concatenate(turned).tobytes(), "--frames", "i420", *size)
     assert full[0]["people"][0]["score"] != lines[0]["people"][0]["score"]
 
@@ -116,7 +126,8 @@ def test_the_example(device_folder, pose_folder, detector_folder, estimate, shar
     (tmp_path / "picture.ppm").write_bytes(f"P6 {width} {height} 255\n".encode() + image.tobytes())
     command = [device_folder.parent / "people", pose_folder / "x86_fp32.nb", detector_folder / "x86_fp32.nb",
                tmp_path / "picture.ppm"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    environment = {"LD_LIBRARY_PATH": str(device_folder)}  # where the stand-ins for Python's symbols are
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr
     people = estimate(image)
     lines = done.stdout.splitlines()
