@@ -121,7 +121,9 @@ bool Estimator::Decode(const pose_tensor* outputs, const Affine& image_to_crop, 
   if (settings.codec == POSE_SIMCC) {
     const pose_tensor &x = outputs[0], &y = outputs[1];
     if (!FitsVectors(x, count) || !FitsVectors(y, count)) return false;
-    DecodeSimcc(x.data, y.data, count, x.shape[2], y.shape[2], settings.split, joints->data());
+    const bool dark = settings.decoding == POSE_DARK;
+    DecodeSimcc(x.data, y.data, count, x.shape[2], y.shape[2], settings.split, dark ? settings.blur : 0,
+                dark ? settings.blur_y : 0, joints->data());
     CropToImage(to_image, joints->data(), count);
     return true;
   }

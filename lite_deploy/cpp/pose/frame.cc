@@ -153,8 +153,8 @@ pose_frame pose_nv12(const uint8_t* luma, const uint8_t* chroma, int width, int 
 }
 
 pose_frame pose_i420(const uint8_t* data, int width, int height, int rotation) {
-  const int64_t half_width = (static_cast<int64_t>(width) + 1) / 2, half_height = (static_cast<int64_t>(height) + 1) / 2;
-  const uint8_t* u = data + static_cast<int64_t>(width) * height;
+  const int64_t half_width = (int64_t{width} + 1) / 2, half_height = (int64_t{height} + 1) / 2;
+  const uint8_t* u = data + int64_t{width} * height;
   return Planar(data, u, u + half_width * half_height, width, height, rotation, width, static_cast<int>(half_width), 1);
 }
 

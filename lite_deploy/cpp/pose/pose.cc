@@ -4,6 +4,7 @@
 
 #include "pose/follow.h"
 #include "pose/frame.h"
+#include "pose/simcc.h"
 
 struct pose_pipeline {
   explicit pose_pipeline(const pose_settings& settings)
@@ -25,6 +26,8 @@ constexpr int kMostJoints = 1024, kMostBlur = 31, kLongest = 8192;
 
 bool Within(double value, double least, double most) { return value >= least && value <= most; }
 
+bool Odd(int value, int most) { return value >= 1 && value <= most && value % 2 == 1; }
+
 const char* WrongWith(const pose_network& network) {
   if (!network.run) return "pose: run: a function is needed";
   if (!Within(network.width, 2, kLongest) || !Within(network.height, 2, kLongest))
@@ -42,11 +45,17 @@ const char* WrongWith(const pose_joints& joints) {
     if (!std::isfinite(joints.sigmas[i]) || !(joints.sigmas[i] > 0)) return "joints: sigmas: expected numbers above 0";
   if (!Within(joints.padding, 0.1, 10)) return "joints: padding: expected 0.1 to 10";
   if (!Within(joints.crop, POSE_CROP_UDP, POSE_CROP_PLAIN)) return "joints: crop: no such way";
-  if (joints.codec == POSE_SIMCC)
-    return Within(joints.split, 0.1, 100) ? nullptr : "joints: split: expected 0.1 to 100";
-  if (joints.codec != POSE_HEATMAP) return "joints: codec: expected POSE_HEATMAP or POSE_SIMCC";
   if (!Within(joints.decoding, POSE_MAX, POSE_DARK)) return "joints: decoding: expected POSE_MAX, _SHIFT or _DARK";
-  if (!Within(joints.blur, 1, kMostBlur) || joints.blur % 2 == 0) return "joints: blur: expected an odd number to 31";
+  if (joints.codec == POSE_SIMCC) {
+    if (!Within(joints.split, 0.1, 100)) return "joints: split: expected 0.1 to 100";
+    if (joints.decoding == POSE_SHIFT) return "joints: decoding: POSE_SHIFT is for heatmaps";
+    const bool blurs = Odd(joints.blur, pose::kMostVectorBlur) && Odd(joints.blur_y, pose::kMostVectorBlur);
+    if (joints.decoding == POSE_DARK && !blurs)
+      return "joints: blur and blur_y: expected odd numbers to 999";
+    return nullptr;
+  }
+  if (joints.codec != POSE_HEATMAP) return "joints: codec: expected POSE_HEATMAP or POSE_SIMCC";
+  if (!Odd(joints.blur, kMostBlur)) return "joints: blur: expected an odd number to 31";
   if (!Within(joints.grid, POSE_GRID_STRIDE, POSE_GRID_UDP)) return "joints: grid: expected _STRIDE or _UDP";
   return nullptr;
 }

@@ -54,8 +54,10 @@ typedef struct {
   const double* sigmas; /* [joints], of the skeleton in pose.json; copied */
   double padding;       /* how much larger than the person's box the crop is */
   int crop;             /* POSE_CROP_UDP: a crop of W pixels is W - 1 long; POSE_CROP_PLAIN: W, as mmpose's */
-  int codec;            /* POSE_HEATMAP: [1, joints, h, w]; POSE_SIMCC: [1, joints, bins of x], [1, joints, bins of y] */
-  int decoding, blur;   /* heatmaps: DARK's kernel is odd, 1 to 31 */
+  int codec;            /* POSE_HEATMAP: [1, joints, h, w]; POSE_SIMCC: [1, joints, bins] of x, then of y */
+  int decoding;         /* POSE_DARK refines by a smoothed neighbourhood; POSE_SHIFT is for heatmaps */
+  int blur;             /* DARK's kernel: odd; heatmaps: 1 to 31; SimCC: 1 to 999, along x */
+  int blur_y;           /* SimCC: along y */
   int grid;             /* heatmaps */
   double split;         /* SimCC: bins a crop pixel */
 } pose_joints;

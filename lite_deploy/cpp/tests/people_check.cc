@@ -5,7 +5,7 @@
 //   picodet MAPS.f32 WIDTH HEIGHT CHANNELS PERSON ALIGNED SCORE NMS MOST IMAGE_WIDTH IMAGE_HEIGHT   boxes and scores
 //   resize IMAGE.raw WIDTH HEIGHT PIXEL_BYTES NEW_WIDTH NEW_HEIGHT MEAN(3) STD(3) OUTPUT.f32
 //   upright FRAME.raw FORMAT WIDTH HEIGHT ROTATION RANGE (OFFSET ROW_STRIDE PIXEL_STRIDE)(3) OUTPUT.raw   its size
-//   simcc VECTORS.f32 JOINTS BINS_X BINS_Y SPLIT                      x, y and score of each joint
+//   simcc VECTORS.f32 JOINTS BINS_X BINS_Y SPLIT BLUR_X BLUR_Y        x, y and score of each joint
 //   matrix LEFT TOP WIDTH HEIGHT CROP_WIDTH CROP_HEIGHT PADDING       the matrix of a plain crop
 //   assign ROWS COLUMNS VALUES ...                                    row and column of each pair
 //   different JOINTS SIGMAS ... COUNT (BOX(4) SCORE JOINTS ...) ...   the scores of those who stay
@@ -142,7 +142,10 @@ void Simcc(std::istream& in) {
   const std::vector<char> bytes = Read(Word(in));
   const int joints = Number(in), width = Number(in), height = Number(in);
   std::vector<pose::Keypoint> found(joints);
-  pose::DecodeSimcc(Floats(bytes), Floats(bytes) + joints * width, joints, width, height, Number(in), found.data());
+  const double split = Number(in);
+  const int blur_x = Number(in), blur_y = Number(in);
+  pose::DecodeSimcc(Floats(bytes), Floats(bytes) + joints * width, joints, width, height, split, blur_x, blur_y,
+                    found.data());
   for (const pose::Keypoint& each : found) std::printf("%a %a %a ", each.x, each.y, each.score);
 }
 
@@ -312,7 +315,8 @@ int main() {
   while (std::getline(std::cin, line)) {
     std::istringstream in(line);
     const std::string name = Word(in);
-    const Verb* verb = std::find_if(std::begin(kVerbs), std::end(kVerbs), [&](const Verb& v) { return v.name == name; });
+    const Verb* verb =
+        std::find_if(std::begin(kVerbs), std::end(kVerbs), [&](const Verb& each) { return each.name == name; });
     if (verb == std::end(kVerbs)) {
       std::fprintf(stderr, "people_check: unknown verb '%s'\n", name.c_str());
       return 2;

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from tinypose.codecs import simcc
 from tinypose.codecs.picodet import PicoDetCodec
 from tinypose.detection.boxes import suppress
 from tinypose.detection.config import DetectorInputConfig
@@ -285,17 +286,38 @@ def test_frames_that_are_wrong(ask, tmp_path):
         assert answer.startswith("frame: ") and message in answer, (line, answer)
 
 
+def simcc_with(ask, folder, x, y, split, blurs) -> np.ndarray:
+    """Decode in C++: float [J, bins] each; returns [J, 3]."""
+    np.concatenate([x.ravel(), y.ravel()]).astype(np.float32).tofile(folder / "v.f32")
+    words = f"{len(x)} {x.shape[1]} {y.shape[1]} {hexed(split)} {blurs[0]} {blurs[1]}"
+    return numbers(ask(f"simcc {folder}/v.f32 {words}"), 3)
+
+
 def test_simcc(ask, shared, tmp_path):
+    """The results of mmpose: the bins, and DARK's refinement of the absolute values."""
     cases = np.load(shared / "reference" / "simcc_decode.npz")
     x, y = (cases[name].astype(np.float32) / 1024 for name in ("simcc_x", "simcc_y"))
-    for one_x, one_y, points, scores in zip(x, y, cases["keypoints"], cases["scores"], strict=True):
-        np.concatenate([one_x.ravel(), one_y.ravel()]).tofile(tmp_path / "v.f32")
-        joints = len(one_x)
-        found = numbers(
-            ask(f"simcc {tmp_path}/v.f32 {joints} {one_x.shape[1]} {one_y.shape[1]} {hexed(2)}"), 3
-        )
-        np.testing.assert_array_equal(found[:, :2], points)
-        np.testing.assert_array_equal(found[:, 2], scores)
+    for i in range(len(x)):
+        found = simcc_with(ask, tmp_path, x[i], y[i], 2, (0, 0))
+        np.testing.assert_array_equal(found[:, :2], cases["keypoints"][i])
+        np.testing.assert_array_equal(found[:, 2], cases["scores"][i])
+        found = simcc_with(ask, tmp_path, np.abs(x[i]), np.abs(y[i]), 2, (29, 35))
+        np.testing.assert_allclose(found[:, :2], cases["dark_keypoints_of_abs"][i], rtol=0, atol=2e-3)
+
+
+@examples
+@given(rng=seeds, blurs=st.tuples(st.integers(0, 20), st.integers(0, 20)), split=st.sampled_from([1, 2, 3.5]))
+def test_simcc_is_pythons(ask, tmp_path_factory, rng, blurs, split):
+    x, y = (
+        simcc.encode(rng.uniform(-9, 70, (9, 2)), np.ones(9), (60, 40), (4.9, 5.66), split)[axis]
+        + rng.normal(0, 0.05, (9, round((60, 40)[axis] * split))).astype(np.float32)
+        for axis in (0, 1)
+    )
+    dark = tuple(2 * blur + 3 for blur in blurs)
+    for kernels in (None, dark):
+        expected = simcc.decode(x[None], y[None], split, kernels)[0]
+        found = simcc_with(ask, tmp_path_factory.getbasetemp(), x, y, split, kernels or (0, 0))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_plain_crops_are_mmposes(ask, shared):

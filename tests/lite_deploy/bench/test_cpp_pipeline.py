@@ -141,7 +141,8 @@ def follow_both(library, estimate, settings, pictures, rate) -> list[People]:
             same(pipeline.people, everyone[-1])
             times = library.pose_last_times(pipeline.handle)
             assert times.detections == (follow._since_detection == 0)
-            assert times.people >= len(everyone[-1]) and min(times.pose, times.crop) > 0
+            assert times.people >= len(everyone[-1])
+            assert (min(times.pose, times.crop, times.decode) > 0) == (times.people > 0)
     return everyone
 
 
