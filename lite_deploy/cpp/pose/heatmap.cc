@@ -80,6 +80,16 @@ float QuarterStep(double before, double after) {
   return after > before ? 0.25f : after < before ? -0.25f : 0.0f;
 }
 
+// Stretches keypoints by the steps and maps them.
+void Move(Keypoint* keypoints, int count, double step_x, double step_y, const Affine& map) {
+  for (int i = 0; i < count; ++i) {
+    double x = keypoints[i].x * step_x, y = keypoints[i].y * step_y;
+    Transform(map, &x, &y);
+    keypoints[i].x = static_cast<float>(x);
+    keypoints[i].y = static_cast<float>(y);
+  }
+}
+
 }  // namespace
 
 void Decode(const float* heatmaps, int joints, int height, int width, Decoding decoding, int blur,
@@ -101,23 +111,12 @@ void Decode(const float* heatmaps, int joints, int height, int width, Decoding d
 
 void HeatmapToImage::operator()(Keypoint* keypoints, int count) const {
   const int less = grid == Grid::kUdp ? 1 : 0;
-  const double step_x = (input_width - 1.0) / (heatmap_width - less);
-  const double step_y = (input_height - 1.0) / (heatmap_height - less);
-  for (int i = 0; i < count; ++i) {
-    double x = keypoints[i].x * step_x, y = keypoints[i].y * step_y;
-    Transform(crop_to_image, &x, &y);
-    keypoints[i].x = static_cast<float>(x);
-    keypoints[i].y = static_cast<float>(y);
-  }
+  Move(keypoints, count, (input_width - 1.0) / (heatmap_width - less), (input_height - 1.0) / (heatmap_height - less),
+       crop_to_image);
 }
 
 void CropToImage(const Affine& crop_to_image, Keypoint* keypoints, int count) {
-  for (int i = 0; i < count; ++i) {
-    double x = keypoints[i].x, y = keypoints[i].y;
-    Transform(crop_to_image, &x, &y);
-    keypoints[i].x = static_cast<float>(x);
-    keypoints[i].y = static_cast<float>(y);
-  }
+  Move(keypoints, count, 1, 1, crop_to_image);
 }
 
 }  // namespace pose
