@@ -1,7 +1,7 @@
 /* From a camera's frame to people with ids, in C: for C, C++, JNI, ctypes. README.md has a whole program.
  *
  *   pose_settings settings = pose_default_settings();
- *   ...                                                   the networks, as pose.json and detector.json say
+ *   ...                                                   the networks, as the pose.json of each says
  *   pose_pipeline* pipeline = pose_open(&settings, &problem);
  *   pose_frame frame = pose_nv21(...);
  *   if (pose_follow(pipeline, &frame, seconds) == POSE_OK) people = pose_people(pipeline, &count);
