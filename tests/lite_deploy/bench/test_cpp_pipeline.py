@@ -89,14 +89,17 @@ class Pipeline:
 
 
 def same(found: dict, expected, pixels: float = 0.01) -> None:
-    """Boxes and joints to a hundredth of a pixel, scores to 1e-4, ids equal."""
+    """Boxes and joints to a hundredth of a pixel, their scores to 1e-4, ids equal.
+
+    The detector's scores to 1e-3: a few pixels of its input may differ by a grey level.
+    """
     assert len(found["ids"]) == len(expected)
     np.testing.assert_array_equal(found["ids"], expected.ids)
     np.testing.assert_allclose(found["boxes"], expected.boxes, rtol=0, atol=pixels)
     np.testing.assert_allclose(found["keypoints"][..., :2], expected.keypoints[..., :2], rtol=0, atol=pixels)
     np.testing.assert_allclose(found["keypoints"][..., 2], expected.keypoints[..., 2], rtol=0, atol=1e-4)
-    np.testing.assert_allclose(found["scores"], expected.scores, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(found["box_scores"], expected.box_scores, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(found["scores"], expected.scores, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(found["box_scores"], expected.box_scores, rtol=0, atol=1e-3)
 
 
 def sample(shared, name: str) -> np.ndarray:
