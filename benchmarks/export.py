@@ -30,10 +30,12 @@ from lite_deploy.nb.file import LiteModel
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
 from lite_deploy.write.paddle import write_program
-from tinypose.config import LiteHRNetConfig
+from tinypose.config import Config, LiteHRNetConfig
 from tinypose.console import out, table
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
+
+INPUT = {"width": 96, "height": 128}
 
 VARIANTS = {
     "tinypose": "wider_naive",
@@ -80,7 +82,9 @@ def main() -> None:
 def compare(name: str, size: str, shared: Path, rounds: int, folder: Path) -> tuple[list[str], list[tuple]]:
     """Return one row about what the network is made of, and one about time for each engine."""
     height, width = SIZES[size]
-    net = build_model(LiteHRNetConfig(name="lite_hrnet", variant=VARIANTS[name]), 17)
+    net = build_model(
+        Config(model=LiteHRNetConfig(name="lite_hrnet", variant=VARIANTS[name]), input=INPUT), 17
+    )
     weights = shared / "weights" / f"{name}_{size}.pdparams"
     if weights.is_file():
         load_weights(net, weights)

@@ -31,7 +31,7 @@ from compress.quant.simulate import Simulation, quantisable
 from compress.quant.task import Task, read_task
 from tinypose.config import Config, load_config
 from tinypose.console import out, table
-from tinypose.engine.loss import HeatmapObjective
+from tinypose.engine.loss import PoseObjective
 from tinypose.engine.train import batch_inputs, fit
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights, read_params
@@ -70,7 +70,7 @@ def main() -> None:
 
     every = str(len(quantisable(task.graph)))
     rows = [("FP32", "", result.fp32_ap)]
-    net = build_model(config.model, len(task.skeleton.joints))
+    net = build_model(config, len(task.skeleton.joints))
     load_weights(net, config.weights)
     rows.append(("PaddleSlim, after training", every, task.measure(as_network(paddleslim(net, task)))))
     graph, scales = plain_int8(task)
@@ -117,7 +117,7 @@ def trained(task: Task, net: paddle.nn.Layer, epochs: int) -> list[tuple[str, st
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         quantised = paddleslim(net, task)
-        fit(config, Path(folder) / "slim", quantised, HeatmapObjective(quantised), batch_inputs)
+        fit(config, Path(folder) / "slim", quantised, PoseObjective(quantised, config.output), batch_inputs)
         params = read_params(Path(folder) / "slim" / "best.pdparams")
         quantised.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
         rows.append((f"PaddleSlim, {epochs} epochs", every, task.measure(as_network(quantised))))

@@ -124,13 +124,13 @@ def make_step(config: Config, static: bool):
     import paddle
 
     from tinypose.data.loader import numbered_batch
-    from tinypose.engine.loss import HeatmapObjective
+    from tinypose.engine.loss import PoseObjective
     from tinypose.engine.optimiser import make_optimiser
     from tinypose.engine.train import batch_inputs
     from tinypose.models import build_model
 
     people = training_set(config)
-    objective = HeatmapObjective(build_model(config.model, len(people.skeleton.joints)))
+    objective = PoseObjective(build_model(config, len(people.skeleton.joints)), config.output)
     optimiser = make_optimiser(objective, config.train)
     forward = paddle.jit.to_static(objective, full_graph=True) if static else objective
 

@@ -1,8 +1,10 @@
-"""What `tinypose.engine.evaluate` needs to measure a model of an artifact folder."""
+"""Measure a model of an artifact folder: joints by AP or PCKh, boxes by AP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,29 +13,110 @@ from lite_deploy.bench.machine import inspect
 from lite_deploy.bench.plan import fits
 from lite_deploy.bench.remote import on_device
 from lite_deploy.bench.runner import RunFailed, Runner
-from lite_deploy.verify import open_or_interpret
+from lite_deploy.verify import exported_config, open_or_interpret
 from tinypose.artifact.record import Artifact
-from tinypose.config import Config
+from tinypose.config import Config, DataConfig, DatasetConfig
+from tinypose.console import track
+from tinypose.data.annotations import read_coco
+from tinypose.detection.detector import Detector
+from tinypose.detection.measure import box_ap, detect_all
+from tinypose.engine.evaluate import people_to_evaluate
+from tinypose.engine.measure import measure
 from tinypose.errors import UserError
 from tinypose.network import Network
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What came of measuring a model.
+
+    Attributes:
+        data: the annotation file.
+        people: how many it was measured on.
+        summary: one line about them.
+        metrics: in percent.
+        predictions: COCO's results.
+    """
+
+    data: str
+    people: int
+    summary: str
+    metrics: dict[str, float | None]
+    predictions: list[dict[str, Any]]
+
+
 def evaluation_config(
     artifact: Artifact,
-    data: tuple[Path, Path] | None = None,
+    data: DatasetConfig | None = None,
     flip: bool | None = None,
     boxes: Path | None = None,
     batch: int | None = None,
 ) -> Config:
-    """Return the exported config with what a command changes; the crop and decoding are the artifact's."""
-    content = dict(artifact.origin.config)
-    content["input"] = artifact.input.config().model_dump()
-    content["output"] = artifact.output.model_dump()
-    if data is not None:
-        content["data"] = {"val": {"annotations": data[0], "images": data[1]}}
+    """Return a pose network's exported config with what a command changes; crop and codec are the artifact's.
+
+    Args:
+        artifact: of a pose network.
+        data: what to measure on; None: as exported, as all that follows.
+        flip: whether to average with the mirrored picture.
+        boxes: a detector's boxes.
+        batch: people a batch.
+    """
+    config = exported_config(artifact)
     changes = {"flip": flip, "boxes": boxes, "batch_size": batch}
-    content["eval"] = content["eval"] | {key: value for key, value in changes.items() if value is not None}
-    return Config.model_validate(content)
+    changes = {key: value for key, value in changes.items() if value is not None}
+    return config.model_copy(
+        update={
+            "input": artifact.input.config(),
+            "output": artifact.output,
+            "data": config.data if data is None else DataConfig(val=data),
+            "eval": config.eval.model_copy(update=changes),
+        }
+    )
+
+
+def measure_joints(artifact: Artifact, network: Network, config: Config) -> Measured:
+    """Measure a pose network as `tinypose eval` does.
+
+    Args:
+        artifact: what the folder's `pose.json` says.
+        network: on normalised images.
+        config: of `evaluation_config`.
+    """
+    people = people_to_evaluate(config, artifact.skeleton)
+    metrics, predictions = measure(network, people, config, artifact.skeleton)
+    return Measured(
+        str(config.data.val.annotations), len(people.people), people.summary, metrics, predictions
+    )
+
+
+def measure_boxes(artifact: Artifact, network: Network, data: DatasetConfig | None = None) -> Measured:
+    """Measure a detector: AP of people's boxes.
+
+    Args:
+        artifact: what the folder's `pose.json` says.
+        network: on normalised images.
+        data: what to measure on; None: `data.val` of the exported config.
+
+    Raises:
+        UserError: nothing to measure on, or a data set of another format than COCO's.
+    """
+    data = data or exported_config(artifact).data.val
+    if data is None:
+        raise UserError("data.val: not set when this was exported; give --data ANNOTATIONS IMAGES")
+    if data.format == "mpii":
+        raise UserError(f"{data.annotations}: MPII's format has no boxes of everybody; expected COCO's")
+    detector = Detector(network, artifact.input.config(), artifact.output)
+    found = detect_all(
+        detector, data.annotations, data.images, lambda items: track(items, "detecting"), data.category
+    )
+    metrics = {
+        key: None if value < 0 else 100 * value
+        for key, value in box_ap(data.annotations, found, data.category).items()
+    }
+    source = read_coco(data.annotations, None, data.category)
+    people = sum(map(source.counts, source.entries))
+    line = f"{people} people in {len(source.images)} pictures; {len(found)} boxes found"
+    return Measured(str(data.annotations), people, line, metrics, found)
 
 
 def open_for_evaluation(artifact: Artifact, folder: str | Path, name: str) -> tuple[Network, str]:

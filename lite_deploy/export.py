@@ -16,6 +16,7 @@ from compress.quant.package import QuantRecord, read_package
 from compress.quant.scales import Scales
 from lite_deploy.engines import tool_versions
 from lite_deploy.nb.combinations import MODELS, check_model
+from lite_deploy.trained import load_trained
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
 from lite_deploy.write.paddle import write_program
@@ -23,7 +24,6 @@ from tinypose.artifact.record import (
     FILE,
     Artifact,
     CostRecord,
-    InputRecord,
     ModelRecord,
     OriginRecord,
     TensorRecord,
@@ -32,16 +32,14 @@ from tinypose.artifact.record import (
 )
 from tinypose.config import Config
 from tinypose.console import track
+from tinypose.detection.config import DetectorConfig
 from tinypose.errors import UserError
 from tinypose.files import check_room, sha256, temporary_folder
-from tinypose.models import build_model
-from tinypose.models.weights import load_weights
 from tinypose.models.zoo import locate
-from tinypose.skeleton import load_skeleton
 
 
 def export(
-    config: Config,
+    config: Config | DetectorConfig,
     folder: str | Path,
     config_file: str = "",
     rewritten: bool = True,
@@ -49,7 +47,7 @@ def export(
     models: Sequence[str] | None = None,
     normalise: bool = False,
 ) -> Artifact:
-    """Make an artifact folder, whole or not at all.
+    """Make the artifact folder of a pose network or a detector, whole or not at all.
 
     Args:
         config: what network, with `weights` set.
@@ -80,22 +78,19 @@ def export(
         raise UserError(
             f"{config_file or 'config'}: weights: not set; give -o weights=FILE, a URL, or a name"
         )
-    check_replaceable(folder, FILE)
+    _check_replaceable(folder)
 
-    skeleton = load_skeleton(config.skeleton)
     weights = locate(config.weights)
     package = None if quant is None else read_package(quant)
-    if package is not None:
-        _check_package(package, quant, config, len(skeleton.joints), weights)
-    net = build_model(config.model, len(skeleton.joints))
-    load_weights(net, weights)
-    traced = trace(net, (1, 3, config.input.height, config.input.width))
+    trained = load_trained(config, weights)
+    traced = trace(trained.net, (1, 3, config.input.height, config.input.width))
     scales: Scales = {}
     kept: tuple[str, ...] = ()
-    trained = False
+    further = False
     if package is not None:
+        _check_package(package, quant, traced, weights)
         graph, scales, kept = package[0], package[1], package[2].kept_fp32
-        rewritten, trained = package[2].rewritten, _differs(graph, traced)
+        rewritten, further = package[2].rewritten, _differs(graph, traced)
     elif rewritten:
         constants = (config.input.mean, config.input.std) if normalise else None
         graph = rewrite(traced, normalise=constants)
@@ -104,14 +99,12 @@ def export(
 
     with temporary_folder(folder) as temporary:
         made = temporary / "artifact"
-        records = write_models(graph, scales, made, names, rewritten)
+        records = _write_models(graph, scales, made, names, rewritten)
         artifact = Artifact(
-            input=InputRecord(
-                **config.input.model_dump(), normalise="model" if normalise else "caller", fit="person"
-            ),
-            output=config.output,
-            tensors=tensor_records(graph),
-            skeleton=skeleton,
+            input=trained.input.model_copy(update={"normalise": "model" if normalise else "caller"}),
+            output=trained.output,
+            tensors=[TensorRecord(name=name, shape=graph.shapes[name][1:]) for name in graph.outputs],
+            skeleton=trained.skeleton,
             models=records,
             tools=tool_versions(),
             origin=OriginRecord(
@@ -120,18 +113,18 @@ def export(
                 weights=str(config.weights),
                 weights_sha256=sha256(weights),
                 rewritten=rewritten,
-                trained=trained,
+                trained=further,
                 quantised=len(scales),
                 kept_fp32=kept,
             ),
             cost=[_cost_record(*row) for row in cost_rows(traced, graph)],
         )
         write_artifact(made, artifact)
-        put_in_place(made, folder)
+        _put_in_place(made, folder)
     return artifact
 
 
-def write_models(
+def _write_models(
     graph: Graph, scales: Scales, folder: Path, names: Sequence[str], fuse: bool
 ) -> list[ModelRecord]:
     """Write the network in every form that was asked for; show a progress bar."""
@@ -163,11 +156,6 @@ def _differs(graph: Graph, traced: Graph) -> bool:
     return any(np.abs(found - each).max() > 1e-3 * np.abs(each).max() for each, found in outputs)
 
 
-def tensor_records(graph: Graph) -> list[TensorRecord]:
-    """Describe the outputs of a network as models of it give them."""
-    return [TensorRecord(name=name, shape=graph.shapes[name][1:]) for name in graph.outputs]
-
-
 def _record(folder: Path, name: str, engine: str, target: str, precision: str, *files: str) -> ModelRecord:
     described = tuple(record_file(folder / file) for file in files)
     return ModelRecord(name=name, engine=engine, target=target, precision=precision, files=described)
@@ -184,16 +172,17 @@ def _cost_record(kind, before, after) -> CostRecord:
 
 
 def _check_package(
-    package: tuple[Graph, Scales, QuantRecord], quant: str | Path, config: Config, joints: int, weights: Path
+    package: tuple[Graph, Scales, QuantRecord], quant: str | Path, traced: Graph, weights: Path
 ) -> None:
     """Refuse ranges that were found for another network."""
     graph, _, record = package
-    found, size = graph.shapes[graph.input], (config.input.height, config.input.width)
-    if found[2:] != size or graph.shapes[graph.outputs[0]][1] != joints:
-        heatmaps = graph.shapes[graph.outputs[0]][1]
+    found, wanted = (
+        [list(each.shapes[name]) for name in (each.input, *each.outputs)] for each in (graph, traced)
+    )
+    if found != wanted:
         raise UserError(
-            f"{quant}: quantised for input {found[2]} x {found[3]} and {heatmaps} joints, and this config "
-            f"has {size[0]} x {size[1]} and {joints}; run `compress quant` with this config"
+            f"{quant}: quantised for input {found[0]} and outputs {found[1:]}, and this config has "
+            f"{wanted[0]} and {wanted[1:]}; run `compress quant` with this config"
         )
     if record.weights_sha256 != sha256(weights):
         raise UserError(
@@ -202,19 +191,17 @@ def _check_package(
         )
 
 
-def check_replaceable(folder: Path, description: str) -> None:
-    """Refuse a folder without the `description` of an artifact: replacing it would lose something else."""
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder that is no artifact: replacing it would lose something else."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; expected the name of a folder")
     with temporary_folder(folder) as trial:  # says so before the work if nothing can be written there
         check_room(trial)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / description).is_file():
-        raise UserError(
-            f"{folder}: holds other things and no {description}; expected a new folder or an artifact"
-        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).is_file():
+        raise UserError(f"{folder}: holds other things and no {FILE}; expected a new folder or an artifact")
 
 
-def put_in_place(made: Path, folder: Path) -> None:
+def _put_in_place(made: Path, folder: Path) -> None:
     """Put a finished folder into place; an older one leaves first."""
     made.chmod(0o755)
     if folder.exists():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lite_deploy.engines import open_model
 from lite_deploy.nb.combinations import check_run
@@ -14,11 +15,13 @@ from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
 from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
+from tinypose.detection.config import DetectorConfig
+from tinypose.detection.detector import shrink
 from tinypose.errors import UserError
 from tinypose.files import sha256
 from tinypose.inference.pose_model import network_input
 from tinypose.network import Network, as_network
-from tinypose.preprocess import normalise
+from tinypose.preprocess import crop_person, normalise
 
 TOLERANCE = 1e-4
 
@@ -124,13 +127,15 @@ def reference_network(artifact: Artifact) -> tuple[Network | None, str]:
         return None, f"the weights, {weights}, are not here"
     if sha256(weights) != artifact.origin.weights_sha256:
         return None, f"the weights, {weights}, are not those that were exported"
-    from tinypose.models import build_model
-    from tinypose.models.weights import load_weights
+    from lite_deploy.trained import load_trained
 
-    config = Config.model_validate(artifact.origin.config)
-    net = build_model(config.model, len(artifact.skeleton.joints))
-    load_weights(net, weights)
-    return as_network(net), "dygraph"
+    return as_network(load_trained(exported_config(artifact), weights).net), "dygraph"
+
+
+def exported_config(artifact: Artifact) -> Config | DetectorConfig:
+    """Return the config that a folder was made from."""
+    schema = DetectorConfig if artifact.output.gives == "boxes" else Config
+    return schema.model_validate(artifact.origin.config)
 
 
 def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray:
@@ -146,13 +151,22 @@ def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray
 
 
 def picture_crops(artifact: Artifact, paths: Sequence[str | Path]) -> np.ndarray:
-    """Return pictures, each as one person's crop, uint8 RGB [N, H, W, 3]."""
+    """Return pictures as the network sees them, each one person or squeezed, uint8 RGB [N, H, W, 3]."""
     from tinypose.images import read_image
-    from tinypose.preprocess import crop_person
 
-    crops = []
-    for path in paths:
-        image = read_image(path)
-        box = (0, 0, image.shape[1], image.shape[0])
-        crops.append(crop_person(image, box, artifact.input.config())[0])
-    return np.stack(crops)
+    return np.stack([fit_picture(artifact, read_image(path)) for path in paths])
+
+
+def fit_picture(artifact: Artifact, image: np.ndarray, box: ArrayLike | None = None) -> np.ndarray:
+    """Return a picture, uint8 RGB [H, W, 3], as a network sees it, uint8 RGB [height, width, 3].
+
+    Args:
+        artifact: `input.fit` says how.
+        image: the picture.
+        box: of the person to look at, left, top, width, height; None: the whole picture is one person.
+    """
+    settings = artifact.input.config()
+    if artifact.input.fit == "squeeze":
+        return shrink(image, settings)
+    whole = (0, 0, image.shape[1], image.shape[0])
+    return crop_person(image, whole if box is None else box, settings)[0]

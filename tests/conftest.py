@@ -37,14 +37,14 @@ def pose_folder(shared, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def detector_folder(shared, tmp_path_factory) -> Path:
     """PicoDet-S 416 for every engine of this machine."""
-    from lite_deploy.detector import export_detector
+    from lite_deploy.export import export
     from tinypose.config import CONFIGS
     from tinypose.detection.config import load_detector_config
 
     folder = tmp_path_factory.mktemp("detector") / "picodet_s_416"
     weights = shared / "weights" / "picodet_s_416_coco.pdparams"
     config = load_detector_config(CONFIGS / "picodet_s_416_coco.yml", [f"weights={weights}"])
-    export_detector(config, folder, models=["x86_fp32"])
+    export(config, folder, models=["x86_fp32"])
     return folder
 
 

@@ -40,9 +40,9 @@ def quant(
 ) -> None:
     """Quantise a trained network to INT8.
 
-    Calibrates on data.train, measures AP on data.val without flip test, as on a device, and writes a
-    folder for `lite-deploy export --quant`. Ends with exit code 1 if the AP asked for is not reached;
-    the best found is written all the same.
+    Calibrates on what `tinypose train` trains on, measures AP, or PCKh where data.val is MPII's, on data.val
+    without flip test, as on a device, and writes a folder for `lite-deploy export --quant`. Ends with exit
+    code 1 if the accuracy asked for is not reached; the best found is written all the same.
     """
     if keep_fp32 not in (None, "auto") and not re.fullmatch("[0-9]{1,9}", keep_fp32):
         raise UserError(f"--keep-fp32 {keep_fp32}: expected auto or a whole number")
@@ -69,6 +69,7 @@ def quant(
     from compress.quant.climb import quantise
     from compress.quant.package import write_package
     from compress.quant.task import read_task
+    from tinypose.engine.measure import main_metric
     from tinypose.engine.train import Stopped
 
     with claim_folder(output), kept(lambda: f"kept: what is in {output}; of a training, --resume goes on"):
@@ -108,15 +109,16 @@ def quant(
         rows.append((name, each["quantised"], each["kept"], f"{each['ap']:.2f}", gained, lost))
     measured = len(task.validation.people)
     title = f"{loaded.weights}: {len(task.crops)} people calibrated on, {measured} measured"
-    out.print(table(title, ("setting", "in INT8", "in FP32", "AP", "gained", "AP lost"), rows))
+    metric = main_metric(loaded)
+    out.print(table(title, ("setting", "in INT8", "in FP32", metric, "gained", f"{metric} lost"), rows))
     for name in chosen.kept:
         out.print(f"left in FP32: {name} (heatmap error {climb.errors[name]:.2g})", markup=False)
     out.print(f"written: {output}", markup=False)
     drop = climb.fp32_ap - chosen.ap
     if loaded.quant.keep_fp32 == "auto" and drop > loaded.quant.max_drop:
         err.print(
-            f"not reached: lost {drop:.2f} AP, more than the {loaded.quant.max_drop:g} allowed; the best "
-            f"setting is written. {_why(loaded.quant)}",
+            f"not reached: lost {drop:.2f} {metric}, more than the {loaded.quant.max_drop:g} allowed; the "
+            f"best setting is written. {_why(loaded.quant)}",
             markup=False,
         )
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ class DistillObjective(nn.Layer):
     1x1 convolution as in Romero et al., "FitNets", ICLR 2015.
 
     Args:
-        net: the student, a `TopDownNet` where features are learned.
+        net: the student, a `PoseNet` where features are learned.
         settings: the weights of the parts.
         teacher_channels: of the teacher's features; None without a part for features.
         hard_joints: see `TrainConfig`.
@@ -39,8 +39,7 @@ class DistillObjective(nn.Layer):
     def forward(
         self,
         images: paddle.Tensor,
-        heatmaps: paddle.Tensor,
-        weights: paddle.Tensor,
+        targets: list[paddle.Tensor],
         strength: paddle.Tensor,
         teacher_heatmaps: paddle.Tensor,
         teacher_features: paddle.Tensor | None = None,
@@ -49,18 +48,19 @@ class DistillObjective(nn.Layer):
 
         Args:
             images: float32 [N, 3, H, W].
-            heatmaps: float32 [N, J, h, w], of the annotated joints.
-            weights: float32 [N, J], 1 where a joint is annotated.
+            targets: heatmaps float32 [N, J, h, w] of the annotated joints, and weights float32 [N, J], 1
+                where a joint is annotated.
             strength: float32 scalar that the teacher's parts are multiplied by.
             teacher_heatmaps: float32 [N, J, h, w].
             teacher_features: float32 [N, C, h, w].
         """
         settings = self.settings
+        heatmaps, weights = targets
         if teacher_features is None:
-            features, output = None, self.net(images)
+            features, output = None, self.net(images)[0]
         else:
             features = self.net.backbone(images)
-            output = self.net.final_conv(features)
+            output = self.net.outputs(features)[0]
         taught = 0.0
         if settings.visible:
             taught = taught + settings.visible * heatmap_loss(output, teacher_heatmaps, weights)

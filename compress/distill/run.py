@@ -46,7 +46,7 @@ def distill(config: Config, output: str | Path, resume: bool = False, quiet: boo
     teacher_settings = teacher_config(settings)
     check_fit(teacher_settings, config)
     paddle.seed(config.train.seed)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     start_weights(net, config, quiet or rank > 0)
     teacher = Teacher(teacher_settings, config, skeleton)
     value = compare(teacher, net, config, skeleton, say) if rank == 0 else None
@@ -56,7 +56,7 @@ def distill(config: Config, output: str | Path, resume: bool = False, quiet: boo
         cache = Cache(settings.cache, people, config, teacher_settings, rank)
     steps = config.train.epochs * people.steps
 
-    def inputs(batch: Batch) -> tuple[paddle.Tensor, ...]:
+    def inputs(batch: Batch) -> tuple[Any, ...]:
         maps, features = (cache.read(batch) if cache else None), None
         if maps is None:
             maps, features = teacher.targets(batch)

@@ -71,7 +71,7 @@ class Teacher:
 
     def __init__(self, config: Config, student: Config, skeleton: Skeleton):
         self.config, self.settings, self.skeleton = config, student.distill, skeleton
-        self.net = build_model(config.model, len(skeleton.joints))
+        self.net = build_model(config, len(skeleton.joints))
         load_weights(self.net, config.weights)
         self.net.eval()
         self.forward = (
@@ -115,7 +115,7 @@ class Teacher:
 
 
 class TeacherParts(nn.Layer):
-    """A `TopDownNet` that gives its last features besides its heatmaps."""
+    """A `PoseNet` that gives its last features besides its heatmaps."""
 
     def __init__(self, net: nn.Layer):
         super().__init__()
@@ -124,7 +124,7 @@ class TeacherParts(nn.Layer):
     def forward(self, images: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Return features [N, C, h, w] and heatmaps [N, J, h, w]."""
         features = self.net.backbone(images)
-        return features, self.net.final_conv(features)
+        return features, self.net.outputs(features)[0]
 
 
 class Cache:

@@ -38,11 +38,10 @@ class GraphNet(paddle.nn.Layer):
                     )
                 self._places.append((node.name, key, holder))
 
-    def forward(self, image: paddle.Tensor):
-        """Return the output tensor, or a list where the graph has several."""
+    def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
+        """Return the outputs."""
         results = run(self.graph, image, params=self.tensors())
-        outputs = [results[name] for name in self.graph.outputs]
-        return outputs[0] if len(outputs) == 1 else outputs
+        return [results[name] for name in self.graph.outputs]
 
     def tensors(self) -> Params:
         """Return the live parameters and buffers by node and parameter name."""

@@ -7,21 +7,19 @@ import numpy as np
 from compress.quant.observe import Batches
 from tinypose.config import Config
 from tinypose.console import track
-from tinypose.data.coco import Person, load_people
-from tinypose.errors import UserError
+from tinypose.data.coco import Person
+from tinypose.data.merge import load_training
 from tinypose.preprocess import crop_person, normalise
 from tinypose.skeleton import Skeleton
 
 
 def calibration_people(config: Config, skeleton: Skeleton) -> list[Person]:
-    """Return at most `quant.people` people of data.train, spread evenly over the set.
+    """Return at most `quant.people` of the people that `tinypose train` trains on, spread evenly over them.
 
     Raises:
-        UserError: the config names no training set, or the set cannot be read.
+        UserError: the config names no training set, or one cannot be read.
     """
-    if config.data.train is None:
-        raise UserError("data.train: calibration needs a training set; give its annotations and images")
-    people = load_people(config.data.train.annotations, config.data.train.images, skeleton).people
+    people, _ = load_training(config.data, skeleton)
     count = min(config.quant.people, len(people))
     return [people[index] for index in np.linspace(0, len(people) - 1, count).round().astype(int)]
 

@@ -25,8 +25,9 @@ from compress.graph.run import Params, Tensors, compute_node, prepare, run
 from compress.quant.equalise import apply_factors, factor_classes
 from compress.quant.scales import LEVELS, ConvScale, Scales, weight_ranges
 from compress.quant.simulate import Simulation, quantisable
+from tinypose.codecs import Codec
 from tinypose.config import Config
-from tinypose.engine.loss import heatmap_loss
+from tinypose.engine.loss import LOSSES
 from tinypose.engine.train import batch_inputs, fit
 from tinypose.models.weights import read_params
 
@@ -94,17 +95,16 @@ class FakeQuantNet(nn.Layer):
 class QuantObjective(nn.Layer):
     """The loss of a fake-quantised network against the annotated joints and its FP32 self."""
 
-    def __init__(self, net: FakeQuantNet, teacher: Graph, share: float) -> None:
+    def __init__(self, net: FakeQuantNet, teacher: Graph, share: float, codec: Codec) -> None:
         super().__init__()
-        self.net, self.share = net, share
+        self.net, self.share, self.codec = net, share, codec
         self._teacher, self._teacher_params = teacher, prepare(teacher)
 
-    def forward(
-        self, images: paddle.Tensor, heatmaps: paddle.Tensor, weights: paddle.Tensor
-    ) -> paddle.Tensor:
-        """Return the loss, a scalar, of images [N, 3, H, W] against heatmaps [N, J, h, w], weights [N, J]."""
-        outputs = self.net(images)
-        loss = (1 - self.share) * heatmap_loss(outputs[0], heatmaps, weights) if self.share < 1 else 0.0
+    def forward(self, images: paddle.Tensor, targets: list[paddle.Tensor]) -> paddle.Tensor:
+        """Return the loss, a scalar, of images [N, 3, H, W] against the codec's targets."""
+        outputs, loss = self.net(images), 0.0
+        if self.share < 1:
+            loss = (1 - self.share) * LOSSES[self.codec.name](outputs, targets, self.codec)
         if self.share > 0:
             with paddle.no_grad():
                 expected = self._expected(images)
@@ -208,7 +208,7 @@ def train_quantised(
         The trained graph and its ranges.
     """
     net = FakeQuantNet(graph, scales, method)
-    objective = QuantObjective(net, graph, config.quant.teacher)
+    objective = QuantObjective(net, graph, config.quant.teacher, config.output)
     trained = config.model_copy(update={"train": config.quant.train})
     fit(trained, output, net, objective, batch_inputs, resume=resume)
     params = read_params(output / "best.pdparams")

@@ -20,12 +20,12 @@ from compress.quant.simulate import Simulation, quantisable
 from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
-from tinypose.data.coco import PeopleSet, ground_truth
-from tinypose.engine.evaluate import crops_in_batches, to_results
+from tinypose.data.coco import PeopleSet
+from tinypose.engine.evaluate import crops_in_batches
+from tinypose.engine.measure import main_metric, score
 from tinypose.errors import UserError
 from tinypose.files import read_arrays, write_whole
 from tinypose.geometry import to_image
-from tinypose.metrics.oks import coco_ap
 from tinypose.preprocess import normalise
 from tinypose.skeleton import Skeleton
 
@@ -76,7 +76,7 @@ def ap_alone(
     cache: Path | None = None,
     progress: str = "sensitivity by AP",
 ) -> dict[str, float]:
-    """Measure AP, in percent and without flip test, with one convolution quantised, for each of them.
+    """Measure AP, or PCKh, in percent and without flip test, with each convolution alone quantised.
 
     Args:
         graph: the network.
@@ -102,11 +102,11 @@ def ap_alone(
         )
 
     _measure(graph, scales, batches, note, state, _digest(graph, scales, batches), cache, progress)
-    truth = ground_truth(people)
-    found = {}
-    for name, keypoints in zip(names, state["keypoints"], strict=True):
-        results = to_results(people.people, keypoints, config, skeleton)
-        found[name] = coco_ap(truth, results, skeleton.sigmas)["AP"] or 0.0
+    metric = main_metric(config)
+    found = {
+        name: score(keypoints, people, config, skeleton)[0][metric] or 0.0
+        for name, keypoints in zip(names, state["keypoints"], strict=True)
+    }
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 

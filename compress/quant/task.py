@@ -11,7 +11,8 @@ from compress.graph.trace import trace
 from compress.quant.data import calibration_people, crops_of
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet
-from tinypose.engine.evaluate import evaluate, people_to_evaluate
+from tinypose.engine.evaluate import people_to_evaluate
+from tinypose.engine.measure import main_metric, measure
 from tinypose.errors import UserError
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
@@ -40,8 +41,9 @@ class Task:
     weights: Path
 
     def measure(self, network: Network) -> float:
-        """Return the AP of a network in percent."""
-        return evaluate(network, self.validation, self.config, self.skeleton, "")[0]["AP"] or 0.0
+        """Return the main metric of a network, AP or PCKh, in percent."""
+        metrics, _ = measure(network, self.validation, self.config, self.skeleton, "")
+        return metrics[main_metric(self.config)] or 0.0
 
 
 def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:
@@ -56,7 +58,7 @@ def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:
     skeleton = load_skeleton(config.skeleton)
     people = calibration_people(config, skeleton)
     validation = people_to_evaluate(config, skeleton)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     weights = locate(config.weights)
     load_weights(net, weights)
     net.eval()

@@ -1,10 +1,9 @@
 """`lite-deploy eval`: accuracy through the runtime, not the training code."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.markup import escape
 
 from lite_deploy.commands.devices import (
     DeviceOption,
@@ -15,7 +14,9 @@ from lite_deploy.commands.devices import (
     RunnerOption,
 )
 from lite_deploy.commands.options import FolderArgument
-from tinypose.console import out, table
+from tinypose.commands.eval import print_metrics
+from tinypose.console import out
+from tinypose.errors import UserError
 from tinypose.files import check_output, write_json
 
 BATCH = 128  # inputs that a device computes in one process
@@ -26,9 +27,12 @@ def evaluate(
     data: Annotated[
         tuple[Path, Path] | None,
         typer.Option(
-            metavar="ANNOTATIONS IMAGES", help="COCO annotations and their pictures. None: data.val."
+            metavar="ANNOTATIONS IMAGES", help="Annotations and their pictures. None: data.val, as exported."
         ),
     ] = None,
+    format: Annotated[
+        Literal["coco", "crowdpose", "mpii"], typer.Option(help="Of --data; it also decides the metric.")
+    ] = "coco",
     model: Annotated[
         str | None, typer.Option(help="The model to run. None: Paddle-Lite in FP32 for this machine.")
     ] = None,
@@ -37,7 +41,7 @@ def evaluate(
     ] = None,
     boxes: Annotated[Path | None, typer.Option(metavar="FILE", help="A detector's bbox.json.")] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the keypoints in COCO's results format.")
+        Path | None, typer.Option(metavar="FILE", help="Write the results in COCO's format.")
     ] = None,
     device: DeviceOption = "local",
     runner: RunnerOption = None,
@@ -46,52 +50,73 @@ def evaluate(
     key: KeyOption = None,
     known_hosts: KnownHostsOption = None,
 ) -> None:
-    """Measure a model of a folder: COCO keypoint AP and AR, run by its own engine.
+    """Measure a model of a folder by its own engine: AP or PCKh of joints, AP of a detector's boxes.
 
     With --device the network runs there, the rest here. Without, a model for another machine is computed
     instruction by instruction, as that machine would. What is not given here is as in the config that was
     exported. The result is noted in pose.json.
     """
     from lite_deploy.bench.devices import choose_runner, open_device
-    from lite_deploy.evaluation import evaluation_config, open_for_evaluation, open_on_device
+    from lite_deploy.evaluation import (
+        Measured,
+        evaluation_config,
+        measure_boxes,
+        measure_joints,
+        open_for_evaluation,
+        open_on_device,
+    )
+    from lite_deploy.verify import exported_config
     from tinypose.artifact.record import AccuracyRecord, read_artifact, write_artifact
-    from tinypose.engine.evaluate import evaluate as measure
-    from tinypose.engine.evaluate import people_to_evaluate
+    from tinypose.config import DatasetConfig
     from tinypose.inference.pose_model import default_model
-    from tinypose.metrics.oks import METRICS, formatted
+    from tinypose.network import Network
 
     artifact = read_artifact(folder)
     name = model or default_model()
     here = device == "local" and runner is None
-    config = evaluation_config(artifact, data, flip, boxes, None if here else BATCH)
+    dataset = None if data is None else DatasetConfig(annotations=data[0], images=data[1], format=format)
+    finds_boxes = artifact.output.gives == "boxes"
+    if finds_boxes and (flip or boxes is not None):
+        raise UserError(f"{folder}: a detector's folder; --flip and --boxes are for pose networks")
+    config = (
+        None if finds_boxes else evaluation_config(artifact, dataset, flip, boxes, None if here else BATCH)
+    )
+
     if output is not None:
-        check_output(output, [boxes, config.data.val.annotations if config.data.val else None])
-    people = people_to_evaluate(config, artifact.skeleton)
-    out.print(people.summary, markup=False)
+        val = dataset or exported_config(artifact).data.val
+        check_output(output, [boxes, val.annotations if val else None])
+
+    def measured(network: Network) -> Measured:
+        if config is None:
+            return measure_boxes(artifact, network, dataset)
+        return measure_joints(artifact, network, config)
+
     if here:
-        run, how = open_for_evaluation(artifact, folder, name)
-        metrics, predictions = measure(run, people, config, artifact.skeleton)
+        network, how = open_for_evaluation(artifact, folder, name)
+        result = measured(network)
     else:
         chosen = choose_runner(device, runner, python, paddle_lite)
         opened = open_device(device, key, known_hosts)
         how = f"on {opened.name}"
         try:
-            with open_on_device(artifact, folder, name, opened, chosen) as run:
-                metrics, predictions = measure(run, people, config, artifact.skeleton)
+            with open_on_device(artifact, folder, name, opened, chosen) as network:
+                result = measured(network)
         finally:
             opened.close()
-    title = f"{folder}: {name}, {how}, {'flip test' if config.eval.flip else 'no flip test'}"
-    out.print(table(escape(title), METRICS, [formatted(metrics)]))
+    out.print(result.summary, markup=False)
+    flipped = config is not None and config.eval.flip
+    test = "boxes of people" if config is None else "flip test" if flipped else "no flip test"
+    print_metrics(f"{folder}: {name}, {how}, {test}", result.metrics)
     if output is not None:
-        write_json(output, predictions)
+        write_json(output, result.predictions)
         out.print(f"predictions: {output}", markup=False)
     record = AccuracyRecord(
         model=name,
-        data=str(config.data.val.annotations),
-        people=len(people.people),
-        flip=config.eval.flip,
+        data=result.data,
+        people=result.people,
+        flip=flipped,
         device="" if here else opened.name,
-        metrics=metrics,
+        metrics=result.metrics,
     )
     same = ("model", "data", "people", "flip", "device")
     others = [a for a in artifact.accuracy if any(getattr(a, key) != getattr(record, key) for key in same)]

@@ -25,13 +25,16 @@ def export_detector(
         ),
     ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Make the artifact folder of a person detector: Paddle, ONNX and Paddle-Lite models, detector.json."""
+    """Make the artifact folder of a person detector: Paddle, ONNX and Paddle-Lite models, pose.json.
+
+    Of its classes the person alone is kept.
+    """
     folder = folder_of(folder, output)
     loaded = load_detector_config(config, override)
 
-    from lite_deploy.detector import export_detector as make
+    from lite_deploy.export import export as make
 
-    artifact = make(loaded, folder, str(config), model or None)
+    artifact = make(loaded, folder, str(config), models=model or None)
     rows = []
     for record in artifact.models:
         size = f"{sum(each.bytes for each in record.files) / 1e6:.2f}"

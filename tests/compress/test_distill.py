@@ -25,6 +25,8 @@ from tinypose.models.weights import load_weights, read_params, write_params
 from tinypose.network import as_network
 from tinypose.skeleton import load_skeleton
 
+INPUT = {"width": 96, "height": 128}
+
 COCO = load_skeleton("coco17")
 SMALL = HRNetConfig(name="hrnet", width=4, stem=4)
 
@@ -41,7 +43,7 @@ def teacher_file(people, tmp_path_factory) -> Path:
     """A teacher with weights of chance and lively batch norm; at twice the student's size."""
     folder = tmp_path_factory.mktemp("teacher")
     paddle.seed(11)
-    net = build_model(SMALL, 17)
+    net = build_model(Config(model=SMALL, input=INPUT), 17)
     net(paddle.rand([4, 3, 64, 64]))
     params = {key: value.numpy() for key, value in net.state_dict().items()}
     rng = np.random.default_rng(0)
@@ -135,14 +137,14 @@ def tensors(*shapes: tuple[int, ...]) -> list[paddle.Tensor]:
 
 def test_the_loss_is_the_sum_of_its_parts():
     paddle.seed(0)
-    net = build_model(SMALL, 5)
+    net = build_model(Config(model=SMALL, input=INPUT), 5)
     net.eval()
     images, truth, taught, features = tensors((2, 3, 32, 32), (2, 5, 8, 8), (2, 5, 8, 8), (2, 6, 8, 8))
     weights = paddle.to_tensor([[1.0, 1, 0, 0, 1], [0, 1, 1, 1, 1]])
     settings = DistillConfig(teacher="t.yml", truth=0.3, visible=0.5, every=0.7, features=0.9)
     objective = DistillObjective(net, settings, teacher_channels=6)
-    loss = float(objective(images, truth, weights, paddle.to_tensor(0.25), taught, features))
-    output, own = net(images).numpy(), net.backbone(images)
+    loss = float(objective(images, [truth, weights], paddle.to_tensor(0.25), taught, features))
+    output, own = net(images)[0].numpy(), net.backbone(images)
     masked = weights.numpy()[:, :, None, None]
     adapted = objective.adapter(own).numpy()
     expected = 0.3 * np.mean(((output - truth.numpy()) * masked) ** 2)
@@ -153,9 +155,10 @@ def test_the_loss_is_the_sum_of_its_parts():
 
 
 def test_the_adapter_learns_and_is_not_part_of_the_student():
-    net = build_model(SMALL, 5)
+    net = build_model(Config(model=SMALL, input=INPUT), 5)
     objective = DistillObjective(net, DistillConfig(teacher="t.yml", features=1.0), teacher_channels=6)
-    loss = objective(*tensors((2, 3, 32, 32), (2, 5, 8, 8), (2, 5), (), (2, 5, 8, 8), (2, 6, 8, 8)))
+    images, *targets = tensors((2, 3, 32, 32), (2, 5, 8, 8), (2, 5))
+    loss = objective(images, targets, *tensors((), (2, 5, 8, 8), (2, 6, 8, 8)))
     loss.backward()
     assert objective.adapter.weight.grad.abs().sum() > 0
     assert net.backbone.conv_layer1_1.conv.weight.grad.abs().sum() > 0
@@ -181,7 +184,7 @@ def test_the_averaged_teacher_answers_as_evaluation_does(student_file):
     with open_loader(people, 0, 1, 0) as loader:
         batch = next(loader)
     maps, features = teacher.targets(batch)
-    net = build_model(teacher_settings.model, 17)
+    net = build_model(teacher_settings, 17)
     load_weights(net, teacher_settings.weights)
     net.eval()
     mean, std = np.array(config.input.mean), np.array(config.input.std)
@@ -209,7 +212,7 @@ def test_the_students_checkpoint_is_an_ordinary_one(student_file, tmp_path, caps
     assert "teacher" in printed[0]  # before anything else
     assert any(line.startswith("teacher: ") and "AP" in line for line in printed)
     assert record["epoch"] == 1 and "AP" in record
-    net = build_model(config.model, 17)
+    net = build_model(config, 17)
     assert load_weights(net, tmp_path / "run" / "best.pdparams") == []
 
 

@@ -9,8 +9,10 @@ from compress.graph.cost import graph_cost, kinds
 from compress.graph.rewrite import rewrite
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
-from tinypose.config import HRNetConfig, LiteHRNetConfig
+from tinypose.config import Config, HRNetConfig, LiteHRNetConfig
 from tinypose.models import build_model
+
+INPUT = {"width": 96, "height": 128}
 
 MODELS = {
     "tinypose": LiteHRNetConfig(name="lite_hrnet", variant="wider_naive"),
@@ -27,7 +29,7 @@ def random_network(model, seed=0):
 
     (With larger gains LiteHRNet-30 turns a change of one bit of the input into one of 1e-3.)
     """
-    net = build_model(MODELS[model], 17)
+    net = build_model(Config(model=MODELS[model], input=INPUT), 17)
     random = np.random.RandomState(seed)
     for name, value in net.state_dict().items():
         shape = tuple(value.shape)
@@ -67,7 +69,7 @@ def test_random_networks_compute_the_same_without_shuffles(model):
 def test_published_tinypose_computes_the_same(shared, size):
     from tinypose.models.weights import load_weights
 
-    net = build_model(MODELS["tinypose"], 17)
+    net = build_model(Config(model=MODELS["tinypose"], input=INPUT), 17)
     load_weights(net, shared / "weights" / f"tinypose_{size}.pdparams")
     graph = trace(net, (1, 3, *SIZES[size]))
     rewritten = rewrite(graph)
@@ -81,7 +83,7 @@ def test_the_reference_weights_compute_the_same(shared, model):
     source = importlib.util.spec_from_file_location("fill", shared / "reference" / "fill.py")
     fill = importlib.util.module_from_spec(source)
     source.loader.exec_module(fill)
-    net = build_model(MODELS[model], 17)
+    net = build_model(Config(model=MODELS[model], input=INPUT), 17)
     for name, value in net.state_dict().items():
         value.set_value(fill.fill(name, tuple(value.shape)))
     graph = trace(net, (1, 3, 128, 96))

@@ -35,7 +35,7 @@ def small(tmp_path_factory):
     draw_set(folder / "set", images=4, seed=3)
     size = ["model.variant=naive", "input.width=64", "input.height=64"]
     config = load_config("configs/tinypose_128x96.yml", size)
-    net = build_model(config.model, 17)
+    net = build_model(config, 17)
     rng = np.random.default_rng(0)
     params = {key: value.numpy() for key, value in net.state_dict().items()}
     for key, value in params.items():  # as they start, they are too small to make heatmaps of

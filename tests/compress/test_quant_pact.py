@@ -8,6 +8,7 @@ from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
 from compress.quant.pact import FakeQuant, FakeQuantNet, QuantObjective
 from compress.quant.simulate import Simulation
+from tinypose.codecs.heatmap import HeatmapCodec
 
 
 def small_graph() -> Graph:
@@ -101,11 +102,10 @@ def test_training_wins_back_what_rounding_lost(method, calibrate):
         return float(np.sum((Simulation(each, ranges)(unseen)[0] - expected) ** 2) / np.sum(expected**2))
 
     net = FakeQuantNet(graph, scales, method)
-    objective = QuantObjective(net, graph, share=1.0)
+    objective = QuantObjective(net, graph, 1.0, HeatmapCodec())
     adam = paddle.optimizer.Adam(4e-5, parameters=objective.parameters())
-    nothing = paddle.zeros([1])
     for _ in range(200):
-        loss = objective(paddle.to_tensor(x), nothing, nothing)
+        loss = objective(paddle.to_tensor(x), [])
         loss.backward()
         adam.step()
         adam.clear_grad()

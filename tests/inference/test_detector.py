@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from lite_deploy.cli import app as lite_deploy
 from tinypose.artifact.record import read_artifact
 from tinypose.cli import app
 from tinypose.config import CONFIGS
@@ -131,18 +133,41 @@ def test_a_folder_of_an_older_version_is_answered(tmp_path):
         read_artifact(tmp_path)
 
 
+def test_the_commands_take_a_detectors_folder_as_a_pose_networks(shared, detector_folder, tmp_path):
+    folder = tmp_path / "detector"
+    shutil.copytree(detector_folder, folder)
+    result = CliRunner().invoke(lite_deploy, ["verify", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "dygraph" in result.output
+    parity = {each.model: each.difference for each in read_artifact(folder).parity}
+    assert set(parity) == {"paddle_fp32", "onnx_fp32", "x86_fp32"} and max(parity.values()) < 1e-4
+
+    result = CliRunner().invoke(lite_deploy, ["graph", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert "conv2d" in result.output and "instructions" in result.output
+
+    annotations, images = map(str, coco(shared))
+    command = ["eval", str(folder), "--data", annotations, images, "--model", "onnx_fp32"]
+    result = CliRunner().invoke(lite_deploy, command)
+    assert result.exit_code == 0, result.output
+    (record,) = read_artifact(folder).accuracy
+    assert round(record.metrics["AP"], 1) == 53.3 and record.people > 68  # everybody, with joints or without
+    result = CliRunner().invoke(lite_deploy, [*command, "--flip"])
+    assert isinstance(result.exception, UserError) and "for pose networks" in str(result.exception)
+
+
 def test_an_engine_that_is_not_there_is_named(detector_folder):
     with pytest.raises(UserError, match="expected one of: paddle-lite, onnxruntime, paddle-inference"):
         Detector.from_artifact(detector_folder, "tensorrt")
 
 
 def test_int8_is_refused(shared, tmp_path):
-    from lite_deploy.detector import export_detector
+    from lite_deploy.export import export
 
-    with pytest.raises(UserError, match="FP32 and FP16"):
-        export_detector(load_detector_config(CONFIG, ["weights=x"]), tmp_path / "out", models=["arm_int8"])
+    with pytest.raises(UserError, match="needs the ranges that `compress quant` finds"):
+        export(load_detector_config(CONFIG, ["weights=x"]), tmp_path / "out", models=["arm_int8"])
     with pytest.raises(UserError, match="weights: not set"):
-        export_detector(load_detector_config(CONFIG), tmp_path / "out")
+        export(load_detector_config(CONFIG), tmp_path / "out")
 
 
 def test_nothing_found_is_ap_zero(shared):

@@ -12,6 +12,7 @@ import pytest
 from tinypose import PoseEstimator, Video, read_image
 from tinypose.artifact.engines import ENGINES, choose_model, open_engine
 from tinypose.artifact.record import read_artifact
+from tinypose.config import DatasetConfig
 from tinypose.data.coco import load_people
 from tinypose.detection.detector import Detector
 from tinypose.detection.measure import detect_all
@@ -80,7 +81,7 @@ def test_pose_ap_with_detected_boxes_beside_annotated_ones(shared, pose_folder, 
     data = shared / "data" / "coco-mini"
     annotations, images = data / "annotations" / "person_keypoints_val2017.json", data / "val2017"
     skeleton, artifact = load_skeleton("coco17"), read_artifact(pose_folder)
-    config = evaluation_config(artifact, (annotations, images), flip=False)
+    config = evaluation_config(artifact, DatasetConfig(annotations=annotations, images=images), flip=False)
     engine = open_engine(artifact, pose_folder, choose_model(artifact, "onnxruntime"))
     people = load_people(annotations, images, skeleton)
     detector = Detector.from_artifact(detector_folder, "onnxruntime", score=0.2)

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from tinypose import PeopleInVideo, PoseEstimator, Video
+from tinypose import PeopleInVideo, Video
 from tinypose.detection.detector import Boxes
+from tinypose.inference.estimator import TopDown
 from tinypose.inference.follow import FollowSettings, Seen
 from tinypose.skeleton import load_skeleton
 from tinypose.tracking.measure import jerk, lag
@@ -41,7 +42,7 @@ class Stage:
         return found
 
     def estimator(self):
-        return PoseEstimator(self.pose, SKELETON, self.detect)
+        return TopDown(self.pose, SKELETON, self.detect)
 
     @staticmethod
     def _box(joints):

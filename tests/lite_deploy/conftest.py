@@ -169,7 +169,7 @@ def exported(tmp_path_factory) -> Exported:
     base = CONFIGS / "naive_lite_hrnet_256x192.yml"
     config.write_text(f"inherits: {base}\ninput: {{width: 64, height: 96}}\nweights: {weights}\n")
     loaded = load_config(config)
-    net = build_model(loaded.model, 17)
+    net = build_model(loaded, 17)
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((4, 3, 96, 64)).astype(np.float32)
     for value in net.state_dict().values():

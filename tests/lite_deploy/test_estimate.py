@@ -12,8 +12,10 @@ from lite_deploy.nb.read import read_nb
 from lite_deploy.nb.slim import slim
 from lite_deploy.write.lite import run_optimiser
 from lite_deploy.write.paddle import write_program
-from tinypose.config import LiteHRNetConfig
+from tinypose.config import Config, LiteHRNetConfig
 from tinypose.models import build_model
+
+INPUT = {"width": 96, "height": 128}
 
 # Millions of instructions, one thread: counted without rewriting, and what rewriting is to reach at most.
 COUNTED = {
@@ -25,7 +27,9 @@ COUNTED = {
 @pytest.mark.parametrize("size", [(128, 96), pytest.param((256, 192), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_tinypose_before_and_after_rewriting(tmp_path, size, precision):
-    net = build_model(LiteHRNetConfig(name="lite_hrnet", variant="wider_naive"), 17)
+    net = build_model(
+        Config(model=LiteHRNetConfig(name="lite_hrnet", variant="wider_naive"), input=INPUT), 17
+    )
     traced = trace(net, (1, 3, *size))
     counted, limit = COUNTED[size][precision]
     instructions = []

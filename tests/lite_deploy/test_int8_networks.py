@@ -27,7 +27,7 @@ def lively(name: str, size: tuple[int, int]):
     """Build a network with random weights that keep the signal alive, in inference mode."""
     paddle.seed(0)
     rng = np.random.default_rng(0)
-    net = build_model(load_config(CONFIGS / f"{name}.yml").model, 17)
+    net = build_model(load_config(CONFIGS / f"{name}.yml"), 17)
     for value in net.state_dict().values():
         if value.ndim == 4:
             fan_in = np.prod(value.shape[1:])

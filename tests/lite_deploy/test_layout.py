@@ -20,9 +20,11 @@ from lite_deploy.nb.file import LiteModel, Operator, Variable
 from lite_deploy.nb.write import _Writer, write_nb
 from lite_deploy.write.lite import optimise, run_optimiser
 from lite_deploy.write.paddle import write_program
-from tinypose.config import CONFIGS, HRNetConfig, load_config
+from tinypose.config import CONFIGS, Config, HRNetConfig, load_config
 from tinypose.detection.picodet import PicoDet
 from tinypose.models import build_model
+
+INPUT = {"width": 96, "height": 128}
 
 
 def fields(table: Table, slot: int) -> list[int]:
@@ -69,13 +71,13 @@ def ranges(graph: Graph) -> dict[str, ConvScale]:
 
 
 def pose_network(config: str) -> paddle.nn.Layer:
-    return build_model(load_config(CONFIGS / f"{config}.yml").model, 17)
+    return build_model(load_config(CONFIGS / f"{config}.yml"), 17)
 
 
 NETWORKS = {
     "tinypose": lambda: pose_network("tinypose_128x96"),
     "lite_hrnet": lambda: pose_network("lite_hrnet_18_256x192"),
-    "hrnet": lambda: build_model(HRNetConfig(name="hrnet", width=4), 17),
+    "hrnet": lambda: build_model(Config(model=HRNetConfig(name="hrnet", width=4), input=INPUT), 17),
     "picodet": lambda: PicoDet("esnet", 1),
 }
 

@@ -89,7 +89,7 @@ def test_the_library_finds_the_same_joints(exported, picture, tmp_path):
     from tinypose.skeleton import load_skeleton
 
     config = load_config(exported.config, ["eval.flip=false"])
-    net = build_model(config.model, 17)
+    net = build_model(config, 17)
     load_weights(net, exported.weights)
     path = tmp_path / "picture.png"
     cv2.imwrite(str(path), picture[..., ::-1])

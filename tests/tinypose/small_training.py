@@ -10,7 +10,7 @@ from paddle import nn
 
 
 class SmallNet(nn.Layer):
-    """Two strided convolutions with batch norm: images [N, 3, H, W] -> heatmaps [N, J, H / 4, W / 4]."""
+    """Two strided convolutions with batch norm: images [N, 3, H, W] -> [heatmaps [N, J, H / 4, W / 4]]."""
 
     def __init__(self, joints: int):
         super().__init__()
@@ -25,7 +25,7 @@ class SmallNet(nn.Layer):
         )
 
     def forward(self, image):
-        return self.layers(image)
+        return [self.layers(image)]
 
 
 def run(config: str, output: str, overrides: list[str]) -> dict:
@@ -33,13 +33,13 @@ def run(config: str, output: str, overrides: list[str]) -> dict:
     import paddle
 
     from tinypose.config import load_config
-    from tinypose.engine.loss import HeatmapObjective
+    from tinypose.engine.loss import PoseObjective
     from tinypose.engine.train import batch_inputs, fit
 
     loaded = load_config(config, overrides)
     paddle.seed(loaded.train.seed)
     net = SmallNet(17)
-    objective = HeatmapObjective(net, loaded.train.hard_joints)
+    objective = PoseObjective(net, loaded.output, loaded.train.hard_joints)
     return fit(loaded, output, net, objective, batch_inputs, resume=True, quiet=True)
 
 

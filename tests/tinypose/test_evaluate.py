@@ -179,7 +179,7 @@ def test_published_weights_on_real_people(shared, size, expected):
     path, overrides = real(shared, size)
     config = load_config(path, overrides)
     skeleton = load_skeleton(config.skeleton)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     load_weights(net, config.weights)
     metrics, _ = evaluate(as_network(net), people_to_evaluate(config, skeleton), config, skeleton)
     for name, value in expected.items():

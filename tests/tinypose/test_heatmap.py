@@ -123,6 +123,18 @@ def test_a_maximum_at_the_border_is_returned_as_it_is(method, corner):
     np.testing.assert_allclose(decode(heatmaps, method)[0, 0], [corner[1], corner[0], 0.7])
 
 
+@pytest.mark.parametrize(("axis", "last"), [(0, 47), (1, 63)])
+def test_dark_stays_where_its_pixels_leave_the_map_and_steps_one_pixel_further_in(axis, last):
+    """It looks two pixels around, so a maximum next to the border keeps its place."""
+    for pixel, steps in ((1, False), (last - 1, False), (2, True), (last - 2, True)):
+        joint = np.full((1, 2), 20.0)
+        joint[0, axis] = pixel + 0.3 * np.sign(last / 2 - pixel)  # towards the middle
+        maps, _ = encode(to_crop(joint, INPUT, HEATMAP), np.ones(1), INPUT, HEATMAP, 2.0)
+        assert maps[0].argmax() == np.ravel_multi_index((20, pixel) if axis == 0 else (pixel, 20), (64, 48))
+        found = decode(maps[None], "dark")[0, 0, axis]
+        assert (abs(found - joint[0, axis]) < 0.05) if steps else (found == pixel)
+
+
 def test_an_empty_map_has_score_zero_and_a_finite_place():
     for method in ("dark", "shift", "max"):
         found = decode(np.zeros((2, 3, 32, 24), np.float32), method)

@@ -71,7 +71,7 @@ def test_fine_tuning_keeps_what_published_weights_know(shared, tmp_path):
     options += on_data(coco_mini(shared, "train"), coco_mini(shared, "val"))
     config = load_config(CONFIGS / "tinypose_128x96_finetune.yml", options)
     skeleton = load_skeleton(config.skeleton)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     load_weights(net, config.weights)
     before = evaluate(as_network(net), people_to_evaluate(config, skeleton), config, skeleton, "")[0]["AP"]
     after = train(config, tmp_path / "run", quiet=True)["AP"]

@@ -8,9 +8,11 @@ import numpy as np
 import paddle
 import pytest
 
-from tinypose.config import HRNetConfig, LiteHRNetConfig
+from tinypose.config import Config, HRNetConfig, LiteHRNetConfig
 from tinypose.models import build_model
 from tinypose.models.layers import channel_shuffle
+
+INPUT = {"width": 96, "height": 128}
 
 LITE = {
     variant: LiteHRNetConfig(name="lite_hrnet", variant=variant)
@@ -49,22 +51,22 @@ def test_equals_the_published_network(shared, name):
     expected = np.load(folder / f"{name}.npz")["output0"]
     model, (height, width) = REFERENCES[name]
 
-    net = build_model(model, expected.shape[1])
+    net = build_model(Config(model=model, input=INPUT), expected.shape[1])
     assert {key: list(value.shape) for key, value in net.state_dict().items()} == keys
     net.set_state_dict(
         {key: paddle.to_tensor(reference.fill(key, tuple(shape))) for key, shape in keys.items()}
     )
     net.eval()
     with paddle.no_grad():
-        heatmaps = net(noise(1, 3, height, width)).numpy()
+        heatmaps = net(noise(1, 3, height, width))[0].numpy()
 
     assert heatmaps.shape == expected.shape
     assert np.abs(heatmaps - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_naive_is_the_wider_one_with_three_quarters_of_the_channels():
-    naive = build_model(LITE["naive"], 17).state_dict()
-    wider = build_model(LITE["wider_naive"], 17).state_dict()
+    naive = build_model(Config(model=LITE["naive"], input=INPUT), 17).state_dict()
+    wider = build_model(Config(model=LITE["wider_naive"], input=INPUT), 17).state_dict()
     assert naive.keys() == wider.keys()
     own = {32, 16, 3, 1, 17}  # of the stem, the kernels and the joints: alike in both
     for key, value in naive.items():
@@ -74,13 +76,13 @@ def test_naive_is_the_wider_one_with_three_quarters_of_the_channels():
 
 @pytest.mark.parametrize("model", SMALL, ids=label)
 def test_any_multiple_of_32_any_batch_any_joints(model):
-    net = build_model(model, 5)
+    net = build_model(Config(model=model, input=INPUT), 5)
     net.eval()
     for batch, height, width in ((1, 32, 32), (3, 64, 96), (2, 160, 32)):
         x = noise(batch, 3, height, width)
         with paddle.no_grad():
-            heatmaps = net(x)
-            alone = net(x[-1:])
+            (heatmaps,) = net(x)
+            (alone,) = net(x[-1:])
         assert heatmaps.shape == [batch, 5, height // 4, width // 4]
         np.testing.assert_allclose(heatmaps[-1:].numpy(), alone.numpy(), rtol=1e-3, atol=1e-7)
 
@@ -88,9 +90,9 @@ def test_any_multiple_of_32_any_batch_any_joints(model):
 @pytest.mark.parametrize("model", SMALL, ids=label)
 def test_every_parameter_learns(model):
     paddle.seed(0)
-    net = build_model(model, 4)
+    net = build_model(Config(model=model, input=INPUT), 4)
     target = noise(2, 4, 16, 16)
-    loss = ((net(noise(2, 3, 64, 64)) - target) ** 2).mean()
+    loss = ((net(noise(2, 3, 64, 64))[0] - target) ** 2).mean()
     loss.backward()
     learning = {name: p for name, p in net.named_parameters() if not p.stop_gradient}
     assert len(learning) > 300 and not [name for name in learning if "_mean" in name or "_variance" in name]
@@ -100,13 +102,13 @@ def test_every_parameter_learns(model):
 
 def test_a_few_steps_lower_the_loss():
     paddle.seed(0)
-    net = build_model(LITE["wider_naive"], 4)
+    net = build_model(Config(model=LITE["wider_naive"], input=INPUT), 4)
     image, target = noise(4, 3, 64, 64), paddle.zeros([4, 4, 16, 16])
     target[:, :, 5, 7] = 1.0
     optimizer = paddle.optimizer.Adam(2e-3, parameters=net.parameters())
     losses = []
     for _ in range(12):
-        loss = ((net(image) - target) ** 2).mean()
+        loss = ((net(image)[0] - target) ** 2).mean()
         loss.backward()
         optimizer.step()
         optimizer.clear_grad()
@@ -117,7 +119,10 @@ def test_a_few_steps_lower_the_loss():
 def test_networks_start_as_the_published_training_does():
     """Kernels are drawn from normal distributions of PaddleDetection's widths, biases are zero."""
     paddle.seed(0)
-    lite, hrnet = (build_model(model, 17).state_dict() for model in (LITE["lite_18"], HRNET[32]))
+    lite, hrnet = (
+        build_model(Config(model=model, input=INPUT), 17).state_dict()
+        for model in (LITE["lite_18"], HRNET[32])
+    )
     assert float(lite["backbone.stem.conv1.conv.weight"].std()) == pytest.approx(0.001, rel=0.1)
     assert float(lite["final_conv.weight"].std()) == pytest.approx(0.001, rel=0.1)
     assert not lite["final_conv.bias"].numpy().any()
@@ -126,24 +131,24 @@ def test_networks_start_as_the_published_training_does():
 
 @pytest.mark.parametrize("model", [LITE["lite_18"], HRNET[8]], ids=label)
 def test_static_graph_gives_the_same(model):
-    net = build_model(model, 3)
+    net = build_model(Config(model=model, input=INPUT), 3)
     net.eval()
     x = noise(2, 3, 64, 32)
     with paddle.no_grad():
-        expected = net(x).numpy()
+        expected = net(x)[0].numpy()
     spec = [paddle.static.InputSpec([None, 3, 64, 32], "float32", "image")]
     net = copy.deepcopy(net)
     with paddle.no_grad():
         traced = paddle.jit.to_static(net, input_spec=spec, full_graph=True)
-        np.testing.assert_allclose(traced(x).numpy(), expected, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(traced(x)[0].numpy(), expected, rtol=1e-3, atol=1e-6)
 
 
 def test_saves_as_the_program_that_paddle_lite_reads(tmp_path):
-    net = build_model(LITE["wider_naive"], 3)
+    net = build_model(Config(model=LITE["wider_naive"], input=INPUT), 3)
     net.eval()
     x = noise(1, 3, 64, 32)
     with paddle.no_grad():
-        expected = net(x).numpy()
+        expected = net(x)[0].numpy()
     copied = copy.deepcopy(net)
     with paddle.pir_utils.OldIrGuard():
         spec = [paddle.static.InputSpec([1, 3, 64, 32], "float32", "image")]

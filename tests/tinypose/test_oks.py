@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinypose.metrics.oks import METRICS, coco_ap, oks, oks_nms, rescore
+from tinypose.metrics.coco_eval import METRICS, coco_ap
+from tinypose.metrics.oks import oks, oks_nms, rescore
 from tinypose.skeleton import load_skeleton
 
 COCO = load_skeleton("coco17")

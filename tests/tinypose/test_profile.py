@@ -90,7 +90,7 @@ MULTIPLY_ADDS = {
 
 def costs_of(name, *overrides):
     config = load_config(CONFIGS / f"{name}.yml", overrides)
-    net = build_model(config.model, 17)
+    net = build_model(config, 17)
     return net, profile(net, (3, config.input.height, config.input.width))
 
 

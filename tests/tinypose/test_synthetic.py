@@ -300,7 +300,7 @@ def test_a_network_trained_on_real_people_finds_the_drawn_ones(tmp_path, shared)
     ]
     config = load_config(CONFIGS / "tinypose_128x96.yml", [*where, "eval.flip=false"])
     skeleton = load_skeleton(config.skeleton)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     load_weights(net, shared / "weights" / "tinypose_128x96.pdparams")
     metrics, _ = evaluate(as_network(net), people_to_evaluate(config, skeleton), config, skeleton)
     assert metrics["AP"] > 20

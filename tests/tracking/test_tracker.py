@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tinypose.skeleton import load_skeleton
-from tinypose.tracking.tracker import NOBODY, Tracker, box_margin, follow_box
+from tinypose.tracking.tracker import NOBODY, Track, Tracker, box_margin, follow_box
 
 SKELETON = load_skeleton("coco17")
 RATE = 30
@@ -98,6 +98,15 @@ def test_ids_of_forty_people_hold_while_they_walk():
         expected = ids if expected is None else expected
         assert ids.tolist() == expected.tolist()
     assert sorted(expected) == list(range(1, 41))
+
+
+@pytest.mark.parametrize(("time", "moved"), [(1.0, 0), (1.25, 25), (1.5, 50), (6.0, 50), (0.5, 0)])
+def test_someone_out_of_sight_is_expected_to_move_on_for_half_a_second(time, moved):
+    joints, box = person(3), np.array([10.0, 20, 30, 40])
+    track = Track(1, joints, box, 0.9, seen=1.0, velocity=np.array([100.0, -20.0]))
+    keypoints, expected = track.at(time)
+    np.testing.assert_allclose(expected, [10 + moved, 20 - 0.2 * moved, 30, 40])
+    np.testing.assert_allclose(keypoints, joints + [moved, -0.2 * moved, 0])
 
 
 def test_the_box_to_follow_holds_the_sure_joints():

@@ -38,7 +38,6 @@ def evaluate(
 
     from tinypose.engine.evaluate import people_to_evaluate
     from tinypose.engine.measure import measure
-    from tinypose.metrics.oks import METRICS, formatted
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
     from tinypose.network import as_network
@@ -47,17 +46,23 @@ def evaluate(
     skeleton = load_skeleton(loaded.skeleton)
     people = people_to_evaluate(loaded, skeleton)
     out.print(people.summary, markup=False)
-    net = build_model(loaded.model, len(skeleton.joints))
+    net = build_model(loaded, len(skeleton.joints))
     load_weights(net, loaded.weights)
     metrics, predictions = measure(as_network(net), people, loaded, skeleton)
     boxes = "annotated boxes" if loaded.eval.boxes is None else f"boxes of {loaded.eval.boxes}"
     flip = "flip test" if loaded.eval.flip else "no flip test"
-    title = escape(f"{loaded.weights}: {boxes}, {flip}")
-    if loaded.data.val.format == "coco":
-        out.print(table(title, METRICS, [formatted(metrics)]))
-    else:
-        rows = [(name, "-" if value is None else f"{value:.1f}") for name, value in metrics.items()]
-        out.print(table(title, ("metric", "%"), rows))
+    print_metrics(f"{loaded.weights}: {boxes}, {flip}", metrics)
     if output is not None:
         write_json(output, predictions)
         out.print(f"predictions: {output}", markup=False)
+
+
+def print_metrics(title: str, metrics: dict[str, float | None]) -> None:
+    """Print percentages: COCO's in one row, others one below the other."""
+    from tinypose.metrics.coco_eval import METRICS, formatted
+
+    if tuple(metrics) == METRICS:
+        out.print(table(escape(title), METRICS, [formatted(metrics)]))
+    else:
+        rows = [(name, "-" if value is None else f"{value:.1f}") for name, value in metrics.items()]
+        out.print(table(escape(title), ("metric", "%"), rows))

@@ -12,7 +12,7 @@ from tinypose.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from tinypose.inference.estimator import PoseEstimator
+    from tinypose.inference.estimator import TopDown
     from tinypose.inference.files import Summary
     from tinypose.inference.sources import Source
 
@@ -132,7 +132,7 @@ def _open(
     engine: str | None,
     threads: int,
     box_score: float,
-) -> tuple["PoseEstimator", dict[str, Any]]:
+) -> tuple["TopDown", dict[str, Any]]:
     """Open the networks; also say what results depend on."""
     from dataclasses import replace
 

@@ -28,7 +28,7 @@ def info(
     from tinypose.models import build_model
     from tinypose.models.profile import by_stage, profile
 
-    net = build_model(loaded.model, len(skeleton.joints))
+    net = build_model(loaded, len(skeleton.joints))
     size = loaded.input
     costs = profile(net, (3, size.height, size.width))
     if layers:
@@ -38,7 +38,7 @@ def info(
         shown = by_stage(costs, net.stages)
         columns = ("stage", "parameters", "multiply-adds", "output")
     rows = [(cost.name, f"{cost.parameters:,}", _millions(cost), _sizes(cost.outputs)) for cost in shown]
-    (total,) = by_stage(costs, {"total": ["backbone", "final_conv"]})
+    (total,) = by_stage(costs, {"total": ["backbone", net.head_key]})
     rows.append(("total", f"{total.parameters:,}", _millions(total), _sizes(total.outputs)))
     model = " ".join(str(value) for value in loaded.model.model_dump().values())
     title = f"{model}: {len(skeleton.joints)} joints, input {size.height}x{size.width}"

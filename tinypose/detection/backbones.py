@@ -19,7 +19,16 @@ class ConvNorm(nn.Layer):
     `names` are what the published checkpoint calls the two layers.
     """
 
-    def __init__(self, inputs, outputs, kernel, stride=1, groups=1, act=True, names=("conv", "bn")):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        act: bool = True,
+        names: tuple[str, str] = ("conv", "bn"),
+    ):
         super().__init__()
         convolution = nn.Conv2D(
             inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias_attr=False
@@ -28,7 +37,7 @@ class ConvNorm(nn.Layer):
         self.add_sublayer(names[1], nn.BatchNorm2D(outputs))
         self.act = act
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         for layer in self.children():
             x = layer(x)
         return F.hardswish(x) if self.act else x
@@ -37,12 +46,12 @@ class ConvNorm(nn.Layer):
 class SqueezeExcite(nn.Layer):
     """Channel attention (Hu et al. 2018) with a hard sigmoid and a reduction of 4."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int):
         super().__init__()
         self.conv1 = nn.Conv2D(channels, channels // 4, 1)
         self.conv2 = nn.Conv2D(channels // 4, channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         gate = F.relu(self.conv1(F.adaptive_avg_pool2d(x, 1)))
         return x * F.hardsigmoid(self.conv2(gate))
 
@@ -50,14 +59,14 @@ class SqueezeExcite(nn.Layer):
 class DepthwiseSeparable(nn.Layer):
     """Depthwise, then pointwise convolution: the block of LCNet, and of its neck."""
 
-    def __init__(self, inputs, outputs, kernel, stride=1, attention=False):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, attention: bool = False):
         super().__init__()
         self.dw_conv = ConvNorm(inputs, inputs, kernel, stride, groups=inputs)
         if attention:
             self.se = SqueezeExcite(inputs)
         self.pw_conv = ConvNorm(inputs, outputs, 1)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = self.dw_conv(x)
         if hasattr(self, "se"):
             x = self.se(x)
@@ -79,14 +88,16 @@ class LCNet(nn.Layer):
             block(192, 384, 5, stride=2, attention=True), block(384, 384, 5, attention=True)
         )
 
-    def forward(self, image):
+    def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
         x = self.blocks3(self.blocks2(self.conv1(image)))
         eighth = self.blocks4(x)
         sixteenth = self.blocks5(eighth)
         return [eighth, sixteenth, self.blocks6(sixteenth)]
 
 
-def _es_conv(inputs, outputs, kernel, stride=1, depthwise=False, act=True):
+def _es_conv(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, depthwise: bool = False, act: bool = True
+) -> ConvNorm:
     groups = inputs if depthwise else 1
     return ConvNorm(inputs, outputs, kernel, stride, groups, act, names=("_conv", "_batch_norm"))
 
@@ -94,14 +105,14 @@ def _es_conv(inputs, outputs, kernel, stride=1, depthwise=False, act=True):
 class ESBlock(nn.Layer):
     """ESNet's block at stride 1: half of the channels pass, half are convolved, then shuffled."""
 
-    def __init__(self, channels, middle):
+    def __init__(self, channels: int, middle: int):
         super().__init__()
         self._conv_pw = _es_conv(channels // 2, middle // 2, 1)
         self._conv_dw = _es_conv(middle // 2, middle // 2, 3, depthwise=True, act=False)
         self._se = SqueezeExcite(middle)
         self._conv_linear = _es_conv(middle, channels // 2, 1)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         kept, x = paddle.split(x, 2, axis=1)
         x = self._conv_pw(x)
         x = self._se(paddle.concat([x, self._conv_dw(x)], axis=1))
@@ -111,7 +122,7 @@ class ESBlock(nn.Layer):
 class ESDownBlock(nn.Layer):
     """ESNet's block at stride 2: two convolved branches, mixed by a depthwise separable convolution."""
 
-    def __init__(self, inputs, middle, outputs):
+    def __init__(self, inputs: int, middle: int, outputs: int):
         super().__init__()
         self._conv_dw_1 = _es_conv(inputs, inputs, 3, stride=2, depthwise=True, act=False)
         self._conv_linear_1 = _es_conv(inputs, outputs // 2, 1)
@@ -122,7 +133,7 @@ class ESDownBlock(nn.Layer):
         self._conv_dw_mv1 = _es_conv(outputs, outputs, 3, depthwise=True)
         self._conv_pw_mv1 = _es_conv(outputs, outputs, 1)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         first = self._conv_linear_1(self._conv_dw_1(x))
         second = self._conv_linear_2(self._se(self._conv_dw_2(self._conv_pw_2(x))))
         return self._conv_pw_mv1(self._conv_dw_mv1(paddle.concat([first, second], axis=1)))
@@ -147,7 +158,7 @@ class ESNet(nn.Layer):
             self.stages.append(names)
             inputs = outputs
 
-    def forward(self, image):
+    def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
         x = F.max_pool2d(self._conv1(image), kernel_size=3, stride=2, padding=1)
         features = []
         for names in self.stages:

@@ -100,6 +100,10 @@ def squeeze(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:
     Returns:
         float32 [1, 3, height, width].
     """
+    return normalise(shrink(image, settings)[None], settings)
+
+
+def shrink(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:
+    """Resize a picture to the detector's input, whatever its shape, uint8 RGB [height, width, 3]."""
     # Cubic, as the published networks were measured. It aliases when shrinking; they are used to that.
-    small = cv2.resize(image, (settings.width, settings.height), interpolation=cv2.INTER_CUBIC)
-    return normalise(small[None], settings)
+    return cv2.resize(image, (settings.width, settings.height), interpolation=cv2.INTER_CUBIC)

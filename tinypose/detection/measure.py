@@ -1,7 +1,5 @@
 """Run a detector over annotated pictures, and measure its boxes as COCO does."""
 
-import contextlib
-import io
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from tinypose.data.annotations import Category, read_coco
 from tinypose.data.coco import PERSON
 from tinypose.detection.detector import Boxes
 from tinypose.images import read_image
+from tinypose.metrics.coco_eval import paired, summary
 
 
 def detect_all(
@@ -67,9 +66,6 @@ def box_ap(
     Raises:
         UserError: the file is not COCO's.
     """
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
     source = read_coco(annotations, None, category)
     people = [
         {
@@ -86,19 +82,12 @@ def box_ap(
     names = ("AP", "AP50", "AP75", "APS", "APM", "APL")
     if not results:
         return dict.fromkeys((*names, "AR"), 0.0)
-    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools reports every step
-        truth = COCO()
-        truth.dataset = {
-            "info": {},
-            "images": [{"id": image_id} for image_id in source.images],
-            "annotations": people,
-            "categories": [{"id": PERSON, "name": "person"}],
-        }
-        truth.createIndex()
-        evaluation = COCOeval(
-            truth, truth.loadRes([{**each, "category_id": PERSON} for each in results]), "bbox"
-        )
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return {**dict(zip(names, evaluation.stats[:6].tolist(), strict=True)), "AR": float(evaluation.stats[8])}
+    truth = {
+        "info": {},
+        "images": [{"id": image_id} for image_id in source.images],
+        "annotations": people,
+        "categories": [{"id": PERSON, "name": "person"}],
+    }
+    found = [{**each, "category_id": PERSON} for each in results]
+    numbers = summary(paired(truth, found, "bbox"))
+    return {**dict(zip(names, numbers[:6].tolist(), strict=True)), "AR": float(numbers[8])}

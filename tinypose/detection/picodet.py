@@ -3,8 +3,10 @@
 Two forms were published: `esnet`, the legacy one (ESNet, CSP-PAN), and `lcnet` (LCNet, LC-PAN, a head
 that aligns classification with localisation). Layers are named as PaddleDetection names them, so that
 its checkpoints load key for key. Here the network ends at raw numbers, one tensor a pyramid level:
-turning them into boxes is plain numpy (`tinypose.detection.boxes`), the same for every runtime.
+turning them into boxes is plain numpy (`tinypose.codecs.picodet`), the same for every runtime.
 """
+
+from collections.abc import Callable
 
 import paddle
 import paddle.nn.functional as F
@@ -21,7 +23,7 @@ CHANNELS = 96  # of the pyramid
 class SeparableConv(nn.Layer):
     """Depthwise 5x5, then pointwise convolution, with the names the pyramid gives them."""
 
-    def __init__(self, inputs, outputs, stride=1, final_act=True):
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, final_act: bool = True):
         super().__init__()
         self.dwconv = nn.Conv2D(inputs, outputs, 5, stride, padding=2, groups=outputs, bias_attr=False)
         self.bn1 = nn.BatchNorm2D(outputs)
@@ -29,7 +31,7 @@ class SeparableConv(nn.Layer):
         self.bn2 = nn.BatchNorm2D(outputs)
         self.final_act = final_act
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = self.bn2(self.pwconv(F.hardswish(self.bn1(self.dwconv(x)))))
         return F.hardswish(x) if self.final_act else x
 
@@ -37,26 +39,26 @@ class SeparableConv(nn.Layer):
 class Bottleneck(nn.Layer):
     """A pointwise and a separable convolution."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int):
         super().__init__()
         self.conv1 = ConvNorm(channels, channels, 1)
         self.conv2 = SeparableConv(channels, channels)
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.conv2(self.conv1(x))
 
 
 class CSPLayer(nn.Layer):
     """Cross-stage partial layer: half of the channels go through a bottleneck."""
 
-    def __init__(self, inputs, outputs):
+    def __init__(self, inputs: int, outputs: int):
         super().__init__()
         self.main_conv = ConvNorm(inputs, outputs // 2, 1)
         self.short_conv = ConvNorm(inputs, outputs // 2, 1)
         self.final_conv = ConvNorm(outputs, outputs, 1)
         self.blocks = nn.Sequential(Bottleneck(outputs // 2))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.final_conv(paddle.concat([self.blocks(self.main_conv(x)), self.short_conv(x)], axis=1))
 
 
@@ -67,7 +69,7 @@ class Lateral(nn.Layer):
         super().__init__()
         self.convs = nn.LayerList([ConvNorm(channels, CHANNELS, 1) for channels in STAGE_CHANNELS])
 
-    def forward(self, features):
+    def forward(self, features: list[paddle.Tensor]) -> list[paddle.Tensor]:
         return [layer(features[level]) for level, layer in enumerate(self.convs)]
 
 
@@ -77,7 +79,7 @@ class PAN(nn.Layer):
     `merge` makes the block that merges two concatenated levels: `CSPLayer` makes it CSP-PAN.
     """
 
-    def __init__(self, merge):
+    def __init__(self, merge: Callable[[int, int], nn.Layer]):
         super().__init__()
         self.conv_t = Lateral()
         self.first_top_conv = SeparableConv(CHANNELS, CHANNELS, stride=2)
@@ -86,7 +88,7 @@ class PAN(nn.Layer):
         self.downsamples = nn.LayerList([SeparableConv(CHANNELS, CHANNELS, stride=2) for _ in range(2)])
         self.bottom_up_blocks = nn.LayerList([merge(2 * CHANNELS, CHANNELS) for _ in range(2)])
 
-    def forward(self, features):
+    def forward(self, features: list[paddle.Tensor]) -> list[paddle.Tensor]:
         low, middle, high = self.conv_t(features)
         merged_middle = self.top_down_blocks[0](paddle.concat([resize_nearest(high, middle), middle], axis=1))
         first = self.top_down_blocks[1](paddle.concat([resize_nearest(merged_middle, low), low], axis=1))
@@ -95,7 +97,7 @@ class PAN(nn.Layer):
         return [first, second, third, self.first_top_conv(high) + self.second_top_conv(third)]
 
 
-def _lc_merge(inputs, outputs):
+def _lc_merge(inputs: int, outputs: int) -> nn.Sequential:
     """Return the merging block of LC-PAN."""
     return nn.Sequential(DepthwiseSeparable(inputs, inputs, 5), DepthwiseSeparable(inputs, outputs, 5))
 
@@ -108,14 +110,14 @@ class TaskAttention(nn.Layer):
         self.fc = nn.Conv2D(CHANNELS, CHANNELS, 1)
         self.conv = ConvNorm(CHANNELS, CHANNELS, 1, names=("conv", "norm"))
 
-    def forward(self, x):
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.conv(x * F.sigmoid(self.fc(F.adaptive_avg_pool2d(x, 1))))
 
 
 class HeadFeatures(nn.Layer):
     """Two depthwise separable convolutions a level, and attention in the `lcnet` form."""
 
-    def __init__(self, attention):
+    def __init__(self, attention: bool):
         super().__init__()
         names = ("conv", "norm")
         if attention:
@@ -126,7 +128,7 @@ class HeadFeatures(nn.Layer):
             self.add_sublayer(f"cls_conv_dw{level}", nn.LayerList(depthwise))
             self.add_sublayer(f"cls_conv_pw{level}", nn.LayerList(pointwise))
 
-    def forward(self, x, level):
+    def forward(self, x: paddle.Tensor, level: int) -> paddle.Tensor:
         depthwise, pointwise = getattr(self, f"cls_conv_dw{level}"), getattr(self, f"cls_conv_pw{level}")
         for i in range(len(depthwise)):  # what exports the network cannot read zip
             x = pointwise[i](depthwise[i](x))
@@ -155,7 +157,7 @@ class PicoHead(nn.Layer):
     The `lcnet` form has one channel more, the alignment logit; all of it is raw, before any sigmoid.
     """
 
-    def __init__(self, classes, aligned):
+    def __init__(self, classes: int, aligned: bool):
         super().__init__()
         self.conv_feat = HeadFeatures(attention=aligned)
         self.aligned = aligned
@@ -173,7 +175,7 @@ class PicoHead(nn.Layer):
             for level in range(len(STRIDES)):
                 self.add_sublayer(f"head_cls{level}", nn.Conv2D(CHANNELS, classes + 4 * BINS, 1))
 
-    def forward(self, features):
+    def forward(self, features: list[paddle.Tensor]) -> list[paddle.Tensor]:
         outputs = []
         for level, x in enumerate(features):
             x = self.conv_feat(x, level)
@@ -202,6 +204,6 @@ class PicoDet(nn.Layer):
         self.neck = PAN(CSPLayer if legacy else _lc_merge)
         self.head = PicoHead(classes, aligned=not legacy)
 
-    def forward(self, image):
+    def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
         """Map float32 [N, 3, H, W], RGB normalised, to four raw maps at strides 8, 16, 32 and 64."""
         return self.head(self.neck(self.backbone(image)))

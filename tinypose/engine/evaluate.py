@@ -15,7 +15,8 @@ from tinypose.data.coco import PeopleSet, Person, ground_truth, load_detections
 from tinypose.data.merge import load_set
 from tinypose.errors import UserError
 from tinypose.geometry import fit_box, to_image
-from tinypose.metrics.oks import coco_ap, oks_nms, rescore
+from tinypose.metrics.coco_eval import coco_ap
+from tinypose.metrics.oks import oks_nms, rescore
 from tinypose.network import Network
 from tinypose.preprocess import crop_person, normalise
 from tinypose.skeleton import Skeleton
@@ -52,8 +53,7 @@ def evaluate(
         progress: what the progress bar says; empty for none.
 
     Returns:
-        COCO's metrics in percent (`tinypose.metrics.oks.METRICS`), and the predictions in COCO's results
-        format.
+        `tinypose.metrics.coco_eval.METRICS` in percent, and the predictions in COCO's results format.
     """
     keypoints = predict(network, people.people, config, skeleton, progress)
     results = to_results(people.people, keypoints, config, skeleton)

@@ -23,7 +23,9 @@ def at_places(maps: paddle.Tensor, places: paddle.Tensor) -> paddle.Tensor:
     return paddle.take_along_axis(flat, places.unsqueeze(2), axis=1)
 
 
-def distance_loss(maps: paddle.Tensor, target: paddle.Tensor, places: paddle.Tensor, there: paddle.Tensor):
+def distance_loss(
+    maps: paddle.Tensor, target: paddle.Tensor, places: paddle.Tensor, there: paddle.Tensor
+) -> paddle.Tensor:
     """Return the mean absolute difference at the middles that are there.
 
     Args:

@@ -1,7 +1,11 @@
 """What a pose network is trained to make small."""
 
+from collections.abc import Sequence
+
 import paddle
 from paddle import nn
+
+from tinypose.codecs import Codec
 
 
 def heatmap_loss(
@@ -29,16 +33,33 @@ def heatmap_loss(
     return by_joint.topk(hard_joints, axis=1)[0].mean()
 
 
-class HeatmapObjective(nn.Layer):
-    """A network and its loss as one layer, so that both can be one static graph."""
+def heatmap(
+    outputs: Sequence[paddle.Tensor],
+    targets: Sequence[paddle.Tensor],
+    codec: Codec,
+    hard_joints: int | None = None,
+) -> paddle.Tensor:
+    """Return `heatmap_loss` of the one output, given `HeatmapCodec.targets` in batches."""
+    return heatmap_loss(outputs[0], *targets, hard_joints)
 
-    def __init__(self, net: nn.Layer, hard_joints: int | None = None):
+
+# By the codec's name: (outputs, its targets, the codec, `train.hard_joints`) -> a scalar.
+LOSSES = {"heatmap": heatmap}
+
+
+class PoseObjective(nn.Layer):
+    """A network and its loss as one layer, so that both can be one static graph.
+
+    Args:
+        net: gives the list of outputs that `codec` decodes.
+        codec: names the loss.
+        hard_joints: see `TrainConfig`.
+    """
+
+    def __init__(self, net: nn.Layer, codec: Codec, hard_joints: int | None = None):
         super().__init__()
-        self.net = net
-        self.hard_joints = hard_joints
+        self.net, self.codec, self.hard_joints = net, codec, hard_joints
 
-    def forward(
-        self, images: paddle.Tensor, heatmaps: paddle.Tensor, weights: paddle.Tensor
-    ) -> paddle.Tensor:
-        """Return the loss, a scalar, of images [N, 3, H, W] against heatmaps [N, J, h, w], weights [N, J]."""
-        return heatmap_loss(self.net(images), heatmaps, weights, self.hard_joints)
+    def forward(self, images: paddle.Tensor, targets: list[paddle.Tensor]) -> paddle.Tensor:
+        """Return the loss, a scalar, of images [N, 3, H, W] against the codec's targets."""
+        return LOSSES[self.codec.name](self.net(images), targets, self.codec, self.hard_joints)

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from tinypose.config import Config
-from tinypose.data.coco import PeopleSet
-from tinypose.engine.evaluate import evaluate, people_to_evaluate, predict, to_results
+from tinypose.data.coco import PeopleSet, ground_truth
+from tinypose.engine.evaluate import people_to_evaluate, predict, to_results
+from tinypose.metrics.coco_eval import coco_ap
 from tinypose.metrics.crowdpose import crowdpose_ap
 from tinypose.metrics.pckh import head_sizes, pckh
 from tinypose.network import Network
@@ -35,10 +36,17 @@ def measure(
         Percentages by name, the important ones first; None where nobody counts. And the predictions in
         COCO's results format.
     """
-    if config.data.val.format == "coco":
-        return evaluate(network, people, config, skeleton, progress)
     keypoints = predict(network, people.people, config, skeleton, progress)
+    return score(keypoints, people, config, skeleton)
+
+
+def score(
+    keypoints: np.ndarray, people: PeopleSet, config: Config, skeleton: Skeleton
+) -> tuple[dict[str, float | None], list[dict[str, Any]]]:
+    """Measure joints that were found, float [P, J, 3] in image pixels; see `measure`."""
     results = to_results(people.people, keypoints, config, skeleton)
+    if config.data.val.format == "coco":
+        return coco_ap(ground_truth(people), results, skeleton.sigmas), results
     if config.data.val.format == "crowdpose":
         return crowdpose_ap(people, results, skeleton), results
     joints = [person.joints for person in people.people]

@@ -1,7 +1,5 @@
 """Learning to score poses: from a network's poses on its training set to a rescorer."""
 
-import contextlib
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +8,10 @@ import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn.initializer import Uniform
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from tinypose.codecs.rescore import HIDDEN, LAYERS, Rescorer, features
 from tinypose.errors import UserError
+from tinypose.metrics.coco_eval import paired
 from tinypose.skeleton import Skeleton
 
 
@@ -51,14 +48,7 @@ def collect(truth: dict[str, Any], results: list[dict[str, Any]], skeleton: Skel
     Raises:
         UserError: no pose in a picture with people.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
-        annotated = COCO()
-        annotated.dataset = truth
-        annotated.createIndex()
-        found = annotated.loadRes([dict(each) for each in results]) if results else COCO()
-        measure = COCOeval(annotated, found, "keypoints")
-        measure.params.kpt_oks_sigmas = np.asarray(skeleton.sigmas, np.float64)
-        measure.evaluate()
+    measure = paired(truth, results, "keypoints", skeleton.sigmas)
     category, most = measure.params.catIds[0], measure.params.maxDets[-1]
     keypoints, likeness = [], []
     for low, high in measure.params.areaRng:

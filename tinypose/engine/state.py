@@ -18,7 +18,7 @@ from tinypose.engine.optimiser import Average, optimiser_state, restore_optimise
 from tinypose.errors import UserError
 from tinypose.skeleton import Skeleton
 
-Inputs = Callable[[Batch], tuple[paddle.Tensor, ...]]
+Inputs = Callable[[Batch], tuple[Any, ...]]  # tensors and lists of them
 
 
 @dataclass

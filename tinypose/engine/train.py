@@ -16,7 +16,7 @@ from tinypose.data.loader import Loader, open_loader
 from tinypose.data.merge import load_training_set
 from tinypose.engine import checkpoint, parallel
 from tinypose.engine.curves import check_visualdl, draw_curves, write_visualdl
-from tinypose.engine.loss import HeatmapObjective
+from tinypose.engine.loss import PoseObjective
 from tinypose.engine.measure import load_val, main_metric, measure
 from tinypose.engine.optimiser import Average, make_optimiser, rate_at
 from tinypose.engine.progress import StopRequest, TrainingBar
@@ -56,9 +56,9 @@ def train(config: Config, output: str | Path, resume: bool = False, quiet: bool 
     """
     skeleton = load_skeleton(config.skeleton)
     paddle.seed(config.train.seed)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     start_weights(net, config, quiet)
-    objective = HeatmapObjective(net, config.train.hard_joints)
+    objective = PoseObjective(net, config.output, config.train.hard_joints)
     return fit(config, output, net, objective, batch_inputs, resume=resume, quiet=quiet)
 
 
@@ -73,9 +73,9 @@ def start_weights(net: nn.Layer, config: Config, quiet: bool = False) -> None:
         load_weights(net, config.weights, config.train.new_head)
 
 
-def batch_inputs(batch: Batch) -> tuple[paddle.Tensor, ...]:
-    """Return what `HeatmapObjective` takes."""
-    return tuple(paddle.to_tensor(each) for each in (batch.images, *batch.targets))
+def batch_inputs(batch: Batch) -> tuple[paddle.Tensor, list[paddle.Tensor]]:
+    """Return what `PoseObjective` takes."""
+    return paddle.to_tensor(batch.images), [paddle.to_tensor(each) for each in batch.targets]
 
 
 def fit(

@@ -6,7 +6,7 @@ from tinypose.config import load_config
 from tinypose.detection.config import load_detector_config
 from tinypose.detection.detector import Detector
 from tinypose.errors import UserError
-from tinypose.inference.estimator import PoseEstimator
+from tinypose.inference.estimator import TopDown
 from tinypose.inference.pose_model import CropModel
 from tinypose.network import as_network
 from tinypose.skeleton import load_skeleton
@@ -18,7 +18,7 @@ def estimator_from_configs(
     pose_weights: str | None = None,
     detector_weights: str | None = None,
     box_score: float = 0.4,
-) -> PoseEstimator:
+) -> TopDown:
     """Build both networks from configs and load their weights.
 
     Args:
@@ -37,7 +37,7 @@ def estimator_from_configs(
 
     config = load_config(pose)
     skeleton = load_skeleton(config.skeleton)
-    net = build_model(config.model, len(skeleton.joints))
+    net = build_model(config, len(skeleton.joints))
     load_weights(net, _weights(pose, pose_weights or config.weights))
     detect = None
     if detector is not None:
@@ -49,7 +49,7 @@ def estimator_from_configs(
         codec = settings.codec.model_copy(update={"score": box_score})
         detect = Detector(as_network(small), settings.input, codec)
     find_joints = CropModel(as_network(net), config.input, config.output, len(skeleton.joints))
-    return PoseEstimator(find_joints, skeleton, detect, box_score)
+    return TopDown(find_joints, skeleton, detect, box_score)
 
 
 def _weights(config: str | Path, given: str | None) -> str:

@@ -1,5 +1,6 @@
 """People in pictures: a detector finds them, a pose network finds their joints."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from tinypose.artifact.record import read_artifact
 from tinypose.data.coco import AREA_OF_BOX, cut_box
 from tinypose.detection.detector import Boxes, Detector
 from tinypose.errors import UserError
-from tinypose.inference.people import JOINT_SCORE, NOBODY, People
+from tinypose.inference.people import JOINT_SCORE, People
 from tinypose.inference.pose_model import PoseModel
 from tinypose.metrics.oks import oks, rescore
 from tinypose.skeleton import Skeleton
+from tinypose.tracking.tracker import NOBODY
 
 # OKS above which two poses in one picture are the same person's. A second box on one person's head and chest
 # comes to 0.7 and more; of 279 pairs of different people in coco-mini, 277 are below 0.15.
@@ -27,9 +29,8 @@ FindJoints = Callable[[np.ndarray, np.ndarray], np.ndarray]
 FindPeople = Callable[[np.ndarray], Boxes]
 
 
-@dataclass(frozen=True)
-class PoseEstimator:
-    """Call it with a picture.
+class PoseEstimator(ABC):
+    """From a picture to its people. Call it with a picture.
 
         from tinypose import PoseEstimator
 
@@ -38,6 +39,58 @@ class PoseEstimator:
         drawn = people.draw(image)
 
     May be called from several threads; each engine runs one call at a time.
+
+    Attributes:
+        skeleton: names the joints.
+    """
+
+    skeleton: Skeleton
+
+    @abstractmethod
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> People:
+        """Find the people of a picture and their joints.
+
+        Args:
+            image: uint8 RGB [H, W, 3].
+            boxes: [N, 4], left, top, width, height in pixels: where to look, instead of detecting.
+
+        Raises:
+            ValueError: the picture is of another shape or type.
+        """
+
+    @staticmethod
+    def from_artifact(
+        folder: str | Path,
+        detector: str | Path | None = None,
+        engine: str | None = None,
+        threads: int = 1,
+        box_score: float = 0.4,
+    ) -> "TopDown":
+        """Open artifact folders; nothing else is needed, neither configs nor the training code.
+
+        Args:
+            folder: of the pose network, what `lite-deploy export` made.
+            detector: what `lite-deploy export-detector` made; none: the folder `detector` within
+                `folder` if it is there, else the whole picture is one person.
+            engine: `paddle-lite`, `onnxruntime` or `paddle-inference`; none: the fastest here.
+            threads: how many each engine may use; Paddle-Lite's Python package has one.
+            box_score: boxes that score no more are not looked at.
+
+        Raises:
+            UserError: a folder is damaged or of another kind, or has no model for this engine and machine.
+        """
+        folder = artifact_folder(folder)
+        artifact = read_artifact(folder, check_files=False, gives="joints")  # PoseModel checks them
+        pose = PoseModel(folder, choose_model(artifact, engine), threads)
+        if detector is None and (folder / "detector").is_dir():
+            detector = folder / "detector"
+        detect = None if detector is None else Detector.from_artifact(detector, engine, threads, box_score)
+        return TopDown(pose, artifact.skeleton, detect, box_score)
+
+
+@dataclass(frozen=True)
+class TopDown(PoseEstimator):
+    """A detector finds boxes, a pose network the joints of the person in each.
 
     Attributes:
         pose: finds joints: (image uint8 RGB [H, W, 3], boxes [N, 4]) -> float32 [N, J, 3].
@@ -52,46 +105,8 @@ class PoseEstimator:
     detect: FindPeople | None = None
     box_score: float = 0.4
 
-    @classmethod
-    def from_artifact(
-        cls,
-        folder: str | Path,
-        detector: str | Path | None = None,
-        engine: str | None = None,
-        threads: int = 1,
-        box_score: float = 0.4,
-    ) -> "PoseEstimator":
-        """Open artifact folders; nothing else is needed, neither configs nor the training code.
-
-        Args:
-            folder: of the pose network, what `lite-deploy export` made.
-            detector: what `lite-deploy export-detector` made; none: the folder `detector` within
-                `folder` if it is there, else the whole picture is one person.
-            engine: `paddle-lite`, `onnxruntime` or `paddle-inference`; none: the fastest here.
-            threads: how many each engine may use; Paddle-Lite's Python package has one.
-            box_score: boxes that score no more are not looked at.
-
-        Raises:
-            UserError: a folder is damaged, or has no model for this engine and machine.
-        """
-        folder = artifact_folder(folder)
-        artifact = read_artifact(folder, check_files=False, gives="joints")  # PoseModel checks them
-        pose = PoseModel(folder, choose_model(artifact, engine), threads)
-        if detector is None and (folder / "detector").is_dir():
-            detector = folder / "detector"
-        detect = None if detector is None else Detector.from_artifact(detector, engine, threads, box_score)
-        return cls(pose, artifact.skeleton, detect, box_score)
-
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None) -> People:
-        """Find the people of a picture and their joints.
-
-        Args:
-            image: uint8 RGB [H, W, 3].
-            boxes: [N, 4], left, top, width, height in pixels: where to look, instead of detecting.
-
-        Raises:
-            ValueError: the picture is of another shape or type.
-        """
+        """Find the people of a picture and their joints; see `PoseEstimator`."""
         if boxes is None:
             return self.look(image, self.find(image))
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)

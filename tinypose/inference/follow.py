@@ -18,11 +18,11 @@ from pydantic import Field
 from tinypose.config import Section
 from tinypose.detection.boxes import clip_boxes, iou
 from tinypose.detection.detector import Boxes
-from tinypose.inference.estimator import PoseEstimator
-from tinypose.inference.people import ARRAYS, JOINT_SCORE, NOBODY, People, no_people
+from tinypose.inference.estimator import TopDown
+from tinypose.inference.people import ARRAYS, JOINT_SCORE, People, no_people
 from tinypose.skeleton import Skeleton
 from tinypose.tracking.smooth import Ema, Filter, OneEuro
-from tinypose.tracking.tracker import Tracker, box_margin, follow_box
+from tinypose.tracking.tracker import NOBODY, Tracker, box_margin, follow_box
 
 # What lies around the joints of someone whom the detector has not seen, as a part of their extent.
 MARGIN = 0.02
@@ -86,7 +86,7 @@ class Seen:
 class PeopleInVideo:
     """Follows the people of one video. Keeps what it has seen: not for several threads or videos."""
 
-    def __init__(self, estimate: PoseEstimator, settings: FollowSettings | None = None):
+    def __init__(self, estimate: TopDown, settings: FollowSettings | None = None):
         """Begin a video.
 
         Args:

@@ -7,8 +7,8 @@ import numpy as np
 
 from tinypose.drawing import PALETTE, draw_people, label
 from tinypose.skeleton import Skeleton
+from tinypose.tracking.tracker import NOBODY
 
-NOBODY = -1  # the id of someone who is not followed over time
 ARRAYS = ("boxes", "keypoints", "box_scores", "scores", "ids")
 JOINT_SCORE = 0.2  # joints that score less are uncertain
 

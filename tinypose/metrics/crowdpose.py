@@ -9,7 +9,7 @@ from typing import Any
 
 from tinypose.data.coco import AREA_OF_BOX, PeopleSet, ground_truth
 from tinypose.errors import UserError
-from tinypose.metrics.oks import coco_ap
+from tinypose.metrics.coco_eval import coco_ap
 from tinypose.skeleton import Skeleton
 
 LEVELS = {"AP easy": (0.0, 0.2), "AP medium": (0.2, 0.8), "AP hard": (0.8, 1.1)}  # from the first, below

@@ -1,24 +1,10 @@
-"""Object keypoint similarity, and COCO's average precision and recall over it.
+"""Object keypoint similarity, and what is decided by it.
 
 https://cocodataset.org/#keypoints-eval
 """
 
-import contextlib
-import copy
-import io
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
-
-METRICS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-
-
-def formatted(metrics: dict[str, float | None]) -> list[str]:
-    """Return the values of `METRICS`, in that order, as tables show them."""
-    return ["-" if metrics[name] is None else f"{metrics[name]:.1f}" for name in METRICS]
 
 
 def oks(
@@ -87,33 +73,3 @@ def rescore(box_scores: ArrayLike, joint_scores: ArrayLike, threshold: float) ->
     counts = joint_scores > threshold
     mean = (joint_scores * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1)
     return np.asarray(box_scores, np.float64) * mean
-
-
-def coco_ap(
-    ground_truth: dict[str, Any], results: list[dict[str, Any]], sigmas: ArrayLike
-) -> dict[str, float | None]:
-    """Compute COCO's keypoint metrics by pycocotools.
-
-    Args:
-        ground_truth: COCO's annotation file as plain containers, category 1.
-        results: COCO's results format: {image_id, category_id, keypoints [3 J], score}; category 1.
-        sigmas: [J] (`Skeleton.sigmas`).
-
-    Returns:
-        `METRICS` in percent; None where the set has nobody of that size.
-    """
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = ground_truth
-        truth.createIndex()
-        # loadRes adds to the dictionaries it is given, and cannot read an empty list.
-        found = truth.loadRes(copy.deepcopy(results)) if results else COCO()
-        measure = COCOeval(truth, found, "keypoints")
-        measure.params.kpt_oks_sigmas = np.asarray(sigmas, np.float64)
-        measure.evaluate()
-        measure.accumulate()
-        measure.summarize()
-    return {
-        name: None if value < 0 else 100 * float(value)
-        for name, value in zip(METRICS, measure.stats, strict=True)
-    }

@@ -1,26 +1,23 @@
 """The pose networks, by the names that configs use."""
 
-from paddle import nn
-
-from tinypose.config import ModelConfig
+from tinypose.config import Config
+from tinypose.models.heads import HEADS
 from tinypose.models.hrnet import HRNet
 from tinypose.models.lite_hrnet import LiteHRNet
+from tinypose.models.pose_net import PoseNet
 from tinypose.models.pose_resnet import PoseResNet
-from tinypose.models.top_down import TopDownNet
 
 BACKBONES = {"lite_hrnet": LiteHRNet, "hrnet": HRNet, "pose_resnet": PoseResNet}
 
 
-def build_model(model: ModelConfig, joints: int) -> nn.Layer:
+def build_model(config: Config, joints: int) -> PoseNet:
     """Build a network with fresh weights, in training mode.
 
     Args:
-        model: the config's `model` section.
-        joints: number of heatmaps.
-
-    Returns:
-        A layer whose `forward` turns float32 images [N, 3, H, W] into heatmaps [N, J, H / 4, W / 4];
-        H and W are multiples of 32.
+        config: sections `model`, `output` and `input`.
+        joints: of the skeleton.
     """
-    settings = model.model_dump(exclude={"name"})
-    return TopDownNet(BACKBONES[model.name](**settings), joints)
+    backbone = BACKBONES[config.model.name](**config.model.model_dump(exclude={"name"}))
+    head = HEADS[config.output.name]
+    layer = head.build(backbone.channels, joints, config.output, config.input.size)
+    return PoseNet(backbone, layer, head.key)

@@ -11,8 +11,6 @@ from tinypose.models.zoo import locate
 
 __all__ = ["load_backbone", "load_weights", "read_params", "read_state", "write_params"]
 
-HEAD = "final_conv."  # the only layer whose shape depends on the joints
-
 
 def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> list[str]:
     """Fill `net` with weights: all of them, or none if they do not fit.
@@ -20,8 +18,8 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
     Args:
         net: the network; parameters and buffers keep their dtype and place.
         source: a `.pdparams` file, its URL, or a name of the zoo (see `tinypose.models.zoo`).
-        new_head: leave the last convolution as it is if its weights are missing or of another number
-            of joints, to fine-tune for another skeleton.
+        new_head: leave what of a `PoseNet`'s head is missing or of another number of joints as it is, to
+            fine-tune for another skeleton.
 
     Returns:
         The keys that were left as they are; none without `new_head`.
@@ -33,8 +31,9 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
     params = read_params(path)
     own = net.state_dict()
     left = []
+    head = f"{net.head_key}." if hasattr(net, "head_key") else None
     if new_head:
-        left = [k for k in own if k.startswith(HEAD) and (k not in params or not _fits(params[k], own[k]))]
+        left = [k for k in own if k.startswith(head) and (k not in params or not _fits(params[k], own[k]))]
         params = {key: value for key, value in params.items() if key not in left}
     missing = [key for key in own if key not in params and key not in left]
     unexpected = [key for key in params if key not in own]
@@ -45,7 +44,7 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
         lines += _listing("missing from the file", missing, len(own))
         lines += _listing("unexpected in the file", unexpected, len(params))
         lines += _listing("of another shape", shapes, len(own))
-        lines.append(_advice(params, own, misshaped, missing, unexpected))
+        lines.append(_advice(params, own, misshaped, missing, unexpected, head))
         raise UserError("\n".join(lines))
     for key, value in _checked(path, params, own).items():
         own[key].set_value(value)
@@ -114,11 +113,14 @@ def _listing(title: str, keys: list[str], total: int) -> list[str]:
     return [f"  {title} ({len(keys)} of {total}):", *(f"    {key}" for key in shown), *rest]
 
 
-def _advice(params: dict, own: dict, misshaped: list[str], missing: list[str], unexpected: list[str]) -> str:
-    head = f"{HEAD}weight"
-    if not missing and not unexpected and misshaped and all(key.startswith(HEAD) for key in misshaped):
+def _advice(
+    params: dict, own: dict, misshaped: list[str], missing: list[str], unexpected: list[str], head: str | None
+) -> str:
+    in_head = head is not None and all(key.startswith(head) for key in misshaped)
+    if not missing and not unexpected and misshaped and in_head:
+        first = misshaped[0]
         return (
-            f"They are for {params[head].shape[0]} joints, the config's skeleton has {own[head].shape[0]}: "
+            f"They are for {params[first].shape[0]} joints, the config's skeleton has {own[first].shape[0]}: "
             "choose the skeleton that they were trained for, or fine-tune them with a new head"
         )
     if any("_moment" in key or "_pow_acc_" in key for key in unexpected):

@@ -32,7 +32,7 @@ def trace(net: paddle.nn.Layer, input_shape: tuple[int, int, int, int] = (1, 3, 
         reader = Reader(copy)
         for operator in program.main_program.global_block().ops:
             read(reader, operator)
-        outputs = [reader.tensor(value) for value in program.outputs]
+        outputs = [reader.tensor(value) for value in paddle.utils.flatten(program.outputs)]
     graph = Graph("image", outputs, _live(reader.nodes, outputs), {})
     graph.shapes = infer_shapes(graph, tuple(input_shape))
     return graph

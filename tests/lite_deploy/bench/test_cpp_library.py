@@ -123,13 +123,13 @@ def real_heatmaps(shared):
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
 
-    net = build_model(load_config(CONFIGS / "tinypose_128x96.yml").model, 17)
+    net = build_model(load_config(CONFIGS / "tinypose_128x96.yml"), 17)
     load_weights(net, shared / "weights" / "tinypose_128x96.pdparams")
     net.eval()
     people = real_people(shared / "data" / "coco-mini", ((96, 128),))
     crops = [normalise(geometry.crop_image(image, matrix, size)) for image, matrix, size in people]
     with paddle.no_grad():
-        maps = [net(paddle.to_tensor(np.stack(crops[i : i + 17]))).numpy() for i in range(0, 68, 17)]
+        maps = [net(paddle.to_tensor(np.stack(crops[i : i + 17])))[0].numpy() for i in range(0, 68, 17)]
     return np.concatenate(maps), [matrix for _, matrix, _ in people]
 
 

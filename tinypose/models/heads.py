@@ -1,0 +1,33 @@
+"""Heads: from a backbone's feature maps to what a codec decodes, by the codec's name."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import paddle
+from paddle import nn
+from paddle.nn.initializer import Normal
+
+from tinypose.codecs import Codec
+
+
+class Head(NamedTuple):
+    """How a head is made.
+
+    Attributes:
+        key: the name of its layer in checkpoints, the published one.
+        build: (the backbone's `channels`, joints, codec, width and height of the input) -> a layer that turns
+            what the backbone gives into an output, or a list of them.
+    """
+
+    key: str
+    build: Callable[[Any, int, Codec, tuple[int, int]], nn.Layer]
+
+
+def heatmap_head(channels: int, joints: int) -> nn.Conv2D:
+    """Return the 1x1 convolution from features [N, channels, h, w] to heatmaps [N, J, h, w]."""
+    return nn.Conv2D(channels, joints, 1, weight_attr=paddle.ParamAttr(initializer=Normal(std=0.001)))
+
+
+HEADS = {
+    "heatmap": Head("final_conv", lambda channels, joints, codec, size: heatmap_head(channels, joints)),
+}
