@@ -8,8 +8,12 @@ import numpy as np
 import paddle
 import pytest
 
+from tinypose.codecs import CODECS
 from tinypose.config import Config, HRNetConfig, LiteHRNetConfig
+from tinypose.engine.loss import LOSSES
+from tinypose.errors import UserError
 from tinypose.models import build_model
+from tinypose.models.heads import HEADS
 from tinypose.models.layers import channel_shuffle
 
 INPUT = {"width": 96, "height": 128}
@@ -167,3 +171,12 @@ def test_channel_shuffle_interleaves():
     x = paddle.arange(6, dtype="float32").reshape([1, 6, 1, 1])
     assert channel_shuffle(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
     assert channel_shuffle(x, groups=3).flatten().tolist() == [0, 2, 4, 1, 3, 5]
+
+
+def test_outputs_that_no_head_gives_are_answered_with_those_that_are_there():
+    config = Config(model=HRNET[8], input=INPUT)
+    strange = config.model_copy(update={"output": config.output.model_copy(update={"name": "strange"})})
+    with pytest.raises(UserError, match="no head gives 'strange'; expected one of: heatmap"):
+        build_model(strange, 3)
+    assert HEADS.keys() == LOSSES.keys()  # what can be built can be trained
+    assert HEADS.keys() <= CODECS.keys()

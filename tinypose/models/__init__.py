@@ -1,6 +1,7 @@
 """The pose networks, by the names that configs use."""
 
 from tinypose.config import Config
+from tinypose.errors import UserError
 from tinypose.models.heads import HEADS
 from tinypose.models.hrnet import HRNet
 from tinypose.models.lite_hrnet import LiteHRNet
@@ -16,7 +17,14 @@ def build_model(config: Config, joints: int) -> PoseNet:
     Args:
         config: sections `model`, `output` and `input`.
         joints: of the skeleton.
+
+    Raises:
+        UserError: no head gives such outputs.
     """
+    if config.output.name not in HEADS:
+        raise UserError(
+            f"output.name: no head gives '{config.output.name}'; expected one of: {', '.join(HEADS)}"
+        )
     backbone = BACKBONES[config.model.name](**config.model.model_dump(exclude={"name"}))
     head = HEADS[config.output.name]
     layer = head.build(backbone.channels, joints, config.output, config.input.size)
