@@ -57,7 +57,10 @@ def counted(tmp_path_factory):
     tools = [f"aarch64-linux-gnu-{each}" for each in ("as", "ld")]
     if missing := [each for each in (*tools, "gcc", "qemu-aarch64") if shutil.which(each) is None]:
         pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
-    program, library = plugin()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_POSE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        program, library = plugin()
+        assert plugin() == (program, library)  # built once
 
     def run(body: str, operators: int = 0) -> dict:
         folder = tmp_path_factory.mktemp("counted")
