@@ -24,7 +24,7 @@ from compress.graph.ir import Graph
 from compress.graph.rewrite import rewrite
 from compress.graph.run import run
 from compress.graph.trace import trace
-from compress.quant.scales import ConvScale, weight_ranges
+from compress.quant.scales import ConvScale, quantise, weight_ranges
 from lite_deploy.nb.estimate import estimate
 from lite_deploy.nb.file import LiteModel
 from lite_deploy.write.lite import optimise
@@ -116,7 +116,8 @@ def build(
     graph: Graph, folder: Path, target: str, precision: str, rewritten: bool, scales: dict | None = None
 ) -> LiteModel:
     """Write `folder/TARGET_PRECISION.nb` as `lite-deploy export` does, and return what is in it."""
-    write_program(graph, folder, scales, fuse_shuffles=rewritten, copy_rows=rewritten)
+    quantised = quantise(graph, scales or {})
+    write_program(graph, folder, quantised, fuse_shuffles=rewritten, copy_rows=rewritten)
     model, params = folder / "model.pdmodel", folder / "model.pdiparams"
     return optimise(model, params, folder / f"{target}_{precision}.nb", target, precision)
 

@@ -13,7 +13,7 @@ from compress.graph.rewrite import rewrite
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from compress.quant.package import QuantRecord, read_package
-from compress.quant.scales import Scales
+from compress.quant.scales import Scales, quantise
 from lite_deploy.engines import tool_versions
 from lite_deploy.nb.combinations import MODELS, check_model
 from lite_deploy.trained import load_trained
@@ -128,20 +128,21 @@ def _write_models(
     graph: Graph, scales: Scales, folder: Path, names: Sequence[str], fuse: bool
 ) -> list[ModelRecord]:
     """Write the network in every form that was asked for; show a progress bar."""
+    quantised = quantise(graph, scales)
     write_program(graph, folder, fuse_shuffles=fuse, portable=True)
     write_onnx(graph, folder / "model.onnx")
     records = [
         _record(folder, "paddle_fp32", "paddle-inference", "any", "fp32", "model.pdmodel", "model.pdiparams"),
         _record(folder, "onnx_fp32", "onnxruntime", "any", "fp32", "model.onnx"),
     ]
-    if scales:
-        write_onnx(graph, folder / "model_int8.onnx", scales)
+    if quantised:
+        write_onnx(graph, folder / "model_int8.onnx", quantised)
         records.append(_record(folder, "onnx_int8", "onnxruntime", "any", "int8", "model_int8.onnx"))
     for name in track(names, "exporting"):
         target, precision = MODELS[name]
         program = folder / "program"  # on the way only: the `.nb` is what is kept
-        quantised = scales if precision == "int8" else None
-        write_program(graph, program, quantised, fuse_shuffles=fuse, copy_rows=fuse)
+        int8 = quantised if precision == "int8" else None
+        write_program(graph, program, int8, fuse_shuffles=fuse, copy_rows=fuse)
         out = folder / f"{name}.nb"
         optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
         shutil.rmtree(program)

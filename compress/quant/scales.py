@@ -24,7 +24,21 @@ class ConvScale:
     weight: np.ndarray
 
 
+@dataclass(frozen=True)
+class QuantisedConv:
+    """A convolution as it is written to a file in INT8.
+
+    Attributes:
+        scale: its ranges.
+        weight: int8 [O, I / groups, kH, kW], in units of its channel's range / 127.
+    """
+
+    scale: ConvScale
+    weight: np.ndarray
+
+
 Scales = Mapping[str, ConvScale]
+Quantised = Mapping[str, QuantisedConv]
 
 
 def weight_ranges(node: Node) -> np.ndarray:
@@ -48,6 +62,20 @@ def round_weight(weight: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """Return float32 [O, I, kH, kW]: the multiples of limit / 127 that the device multiplies by."""
     steps = (limits / np.float32(LEVELS)).reshape(-1, *[1] * (weight.ndim - 1))
     return (quantise_weight(weight, limits) * steps).astype(np.float32)
+
+
+def quantise(graph: Graph, scales: Scales) -> dict[str, QuantisedConv]:
+    """Return the convolutions of a graph that `scales` names, with weights in whole numbers.
+
+    Raises:
+        UserError: a range does not belong to a convolution of the graph, or cannot be used.
+    """
+    check_scales(graph, scales)
+    nodes = {node.name: node for node in graph.convolutions()}
+    return {
+        name: QuantisedConv(scale, quantise_weight(nodes[name].params["weight"], scale.weight))
+        for name, scale in scales.items()
+    }
 
 
 def without(scales: Scales, names: Iterable[str]) -> dict[str, ConvScale]:

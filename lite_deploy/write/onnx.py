@@ -1,32 +1,26 @@
 """Write a graph as ONNX: operators of opset 18, the batch free; INT8 with QuantizeLinear and its inverse."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 
 from compress.graph.ir import Graph
-from compress.quant.scales import ConvScale, check_scales
+from compress.quant.scales import Quantised
 from lite_deploy.write.onnx_operators import Model, writer
 from tinypose.files import write_whole
 
 
-def write_onnx(graph: Graph, path: str | Path, scales: Mapping[str, ConvScale] | None = None) -> None:
+def write_onnx(graph: Graph, path: str | Path, quantised: Quantised | None = None) -> None:
     """Write `graph` with input `image`, float32 [N, C, H, W] with N free, and output `heatmaps`.
 
     Args:
         graph: what to write.
         path: the `.onnx`, written whole or not at all.
-        scales: by the name of a convolution, its ranges: these are quantised with the numbers that ARM's
-            INT8 kernels use (symmetric, 127 steps each way); none, FP32 throughout.
-
-    Raises:
-        UserError: `scales` does not fit the graph.
+        quantised: by name, the convolutions that are in INT8 with the numbers that ARM's kernels use
+            (symmetric, 127 steps each way); none, FP32 throughout.
     """
-    scales = dict(scales or {})
-    check_scales(graph, scales)
-    out = Model(shapes=graph.shapes, scales=scales)
+    out = Model(shapes=graph.shapes, quantised=quantised or {})
     out.tensors[graph.input] = "image"
     labels = ["heatmaps"] if len(graph.outputs) == 1 else [f"output{i}" for i in range(len(graph.outputs))]
     out.tensors |= dict(zip(graph.outputs, labels, strict=True))

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 from compress.graph.ir import Node
 from compress.graph.ops import Shape
 from compress.graph.ops.table import axis_of
-from compress.quant.scales import ConvScale, quantise_weight
+from compress.quant.scales import Quantised
 
 
 @dataclass
@@ -21,16 +21,16 @@ class Model:
         params: its parameters.
         tensors: what each of the graph's tensors is called in it.
         shapes: of the graph's tensors.
-        quantised: what the rounded form of a tensor is called.
-        scales: ranges of the convolutions that are to run in INT8.
+        rounded: what the rounded form of a tensor is called.
+        quantised: the convolutions that are to run in INT8.
     """
 
     nodes: list = field(default_factory=list)
     params: list = field(default_factory=list)
     tensors: dict[str, str] = field(default_factory=dict)
     shapes: Mapping[str, Shape] = field(default_factory=dict)
-    quantised: dict[str, str] = field(default_factory=dict)
-    scales: Mapping[str, ConvScale] = field(default_factory=dict)
+    rounded: dict[str, str] = field(default_factory=dict)
+    quantised: Quantised = field(default_factory=dict)
 
     def param(self, name: str, value: np.ndarray) -> str:
         """Add a parameter and return its name."""
@@ -84,16 +84,16 @@ def _relu(out: Model, node: Node, y: list[str]) -> None:
 
 def _write_convolution(out: Model, node: Node, x: list[str], y: list[str]) -> None:
     attrs, weight, bias = node.attrs, node.params["weight"], node.params.get("bias")
-    scale, inputs = out.scales.get(node.name), list(x)
-    if scale is None:
+    quantised, inputs = out.quantised.get(node.name), list(x)
+    if quantised is None:
         inputs.append(out.param(f"{node.name}.weight", weight))
         if bias is not None:
             inputs.append(out.param(f"{node.name}.bias", bias))
     else:
+        scale = quantised.scale
         step, steps = np.float32(scale.input / 127), scale.weight / np.float32(127)
         inputs = [_quantised(out, x[0], step)]
-        integers = quantise_weight(weight, scale.weight)
-        inputs.append(_dequantised(out, f"{node.name}.weight", integers, steps))
+        inputs.append(_dequantised(out, f"{node.name}.weight", quantised.weight, steps))
         if bias is not None:
             # In the unit of the accumulator, which is how onnxruntime's INT8 kernels take it.
             limits = np.iinfo(np.int32)
@@ -110,15 +110,15 @@ def _write_convolution(out: Model, node: Node, x: list[str], y: list[str]) -> No
 
 def _quantised(out: Model, x: str, step: np.float32) -> str:
     """Round a tensor to 255 steps; its readers share one rounding."""
-    if x not in out.quantised:
+    if x not in out.rounded:
         constants = [
             out.param(f"{x}.step", np.asarray(step, np.float32)),
             out.param(f"{x}.zero", np.asarray(0, np.int8)),
         ]
         out.add("QuantizeLinear", [x, *constants], f"{x}.int8")
         out.add("DequantizeLinear", [f"{x}.int8", *constants], f"{x}.rounded")
-        out.quantised[x] = f"{x}.rounded"
-    return out.quantised[x]
+        out.rounded[x] = f"{x}.rounded"
+    return out.rounded[x]
 
 
 def _dequantised(out: Model, name: str, integers: np.ndarray, steps: np.ndarray) -> str:

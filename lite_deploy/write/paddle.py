@@ -11,14 +11,13 @@ Paddle-Lite's `lite_quant_dequant_fuse_pass` turns into INT8 kernels: its input 
 """
 
 import struct
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from paddle.base.proto import framework_pb2 as proto
 
 from compress.graph.ir import Graph
-from compress.quant.scales import ConvScale, check_scales
+from compress.quant.scales import Quantised
 from lite_deploy.write.paddle_operators import writer
 from lite_deploy.write.program import DTYPES, Program
 from tinypose.files import write_whole
@@ -29,7 +28,7 @@ VERSION = 3003001  # of Paddle, as its own writer of 3.3.1 puts it; 2.x and Padd
 def write_program(
     graph: Graph,
     folder: str | Path,
-    scales: Mapping[str, ConvScale] | None = None,
+    quantised: Quantised | None = None,
     stem: str = "model",
     fuse_shuffles: bool = True,
     copy_rows: bool = False,
@@ -42,7 +41,7 @@ def write_program(
     Args:
         graph: what to write.
         folder: made if it is not there.
-        scales: by the name of a convolution, its ranges: these run in INT8; none, FP32 throughout.
+        quantised: by name, the convolutions that run in INT8; none, FP32 throughout.
         stem: the files' name.
         fuse_shuffles: write channel shuffles so that Paddle-Lite makes one instruction of each; without,
             they are written as Paddle's own export writes them, which stays three.
@@ -51,11 +50,8 @@ def write_program(
             so only one of two, or four, is made that way, and the others are copied.
         portable: write what other tools want to read and Paddle-Lite does without: an empty `scale` on
             resizes, which paddle2onnx asks for.
-
-    Raises:
-        UserError: `scales` does not fit the graph.
     """
-    desc, params = build_program(graph, scales, fuse_shuffles, copy_rows, portable)
+    desc, params = build_program(graph, quantised, fuse_shuffles, copy_rows, portable)
     with write_whole(Path(folder) / f"{stem}.pdmodel") as temporary:
         temporary.write_bytes(desc.SerializeToString())
     with write_whole(Path(folder) / f"{stem}.pdiparams") as temporary:
@@ -64,15 +60,15 @@ def write_program(
 
 def build_program(
     graph: Graph,
-    scales: Mapping[str, ConvScale] | None = None,
+    quantised: Quantised | None = None,
     fuse_shuffles: bool = True,
     copy_rows: bool = False,
     portable: bool = False,
 ) -> tuple[proto.ProgramDesc, dict[str, np.ndarray]]:
     """Return the program and its parameters by name; see `write_program`."""
-    scales = dict(scales or {})
-    check_scales(graph, scales)
-    out = Program(scales=scales, fuse_shuffles=fuse_shuffles, copy_rows=copy_rows, portable=portable)
+    out = Program(
+        quantised=quantised or {}, fuse_shuffles=fuse_shuffles, copy_rows=copy_rows, portable=portable
+    )
     out.tensors[graph.input] = out.variable("image", graph.shapes[graph.input])
     for index, name in enumerate(graph.outputs):
         label = "heatmaps" if len(graph.outputs) == 1 else f"output{index}"

@@ -10,7 +10,7 @@ from compress.graph.ir import Node
 from compress.graph.ops import Shape
 from compress.graph.ops.products import is_depthwise
 from compress.graph.ops.table import axis_of
-from compress.quant.scales import ConvScale, quantise_weight
+from compress.quant.scales import QuantisedConv
 from lite_deploy.write.program import Program, ints
 
 Writer = Callable[[Program, Node, list[str], list[str]], None]  # program, node, what it reads and writes
@@ -60,12 +60,12 @@ def _write_convolution(out: Program, node: Node, x: list[str], y: list[str]) -> 
         places |= ints(node, dilations="dilation")
     else:
         places |= {"dilations": [1, 1]} | ints(node, output_padding="output_padding")
-    scale, source = out.scales.get(node.name), x[0]
-    if scale is None:
+    quantised, source = out.quantised.get(node.name), x[0]
+    if quantised is None:
         filters = out.param(weight)
     else:
-        source = _fake_quantised(out, source, scale.input)
-        filters = _fake_quantised_weight(out, weight, scale)
+        source = _fake_quantised(out, source, quantised.scale.input)
+        filters = _fake_quantised_weight(out, quantised)
     # Convolution, bias, activation: each but the last writes to a tensor of its own.
     steps = ["convolution", *["bias"] * (bias is not None), *["relu"] * bool(attrs.get("relu"))]
     names = [out.between(out.shapes[y[0]]) for _ in steps[1:]] + y
@@ -88,32 +88,33 @@ def _write_convolution(out: Program, node: Node, x: list[str], y: list[str]) -> 
 
 def _fake_quantised(out: Program, x: str, threshold: float) -> str:
     """Round a tensor to 255 steps; the readers of a tensor share one rounding."""
-    if x not in out.quantised:
+    if x not in out.rounded:
         scale = out.param(np.asarray([threshold], np.float32))
-        out.quantised[x] = out.between(out.shapes[x])
+        out.rounded[x] = out.between(out.shapes[x])
         out.operator(
             "fake_quantize_dequantize_moving_average_abs_max",
             {"X": x, "InScale": scale},
-            {"Out": out.quantised[x], "OutScale": scale},
+            {"Out": out.rounded[x], "OutScale": scale},
             bit_length=8,
             is_test=True,
             moving_rate=0.9,
             round_type=1,
         )
-    return out.quantised[x]
+    return out.rounded[x]
 
 
-def _fake_quantised_weight(out: Program, weight: np.ndarray, scale: ConvScale) -> str:
+def _fake_quantised_weight(out: Program, quantised: QuantisedConv) -> str:
     # Stored as the exact multiples that the device will hold: Paddle-Lite divides by the scale and rounds
     # without clipping, so that a weight beyond a clipped range would wrap around.
-    steps = (scale.weight / np.float32(127)).reshape(-1, 1, 1, 1)
-    filters = out.param((quantise_weight(weight, scale.weight) * steps).astype(np.float32))
-    rounded = out.variable(out.label(), weight.shape, param=True)
+    limits = quantised.scale.weight
+    steps = (limits / np.float32(127)).reshape(-1, 1, 1, 1)
+    filters = out.param((quantised.weight * steps).astype(np.float32))
+    rounded = out.variable(out.label(), quantised.weight.shape, param=True)
     out.block.vars[-1].persistable = False
     out.operator(
         "fake_channel_wise_quantize_dequantize_abs_max",
         {"X": filters},
-        {"Out": rounded, "OutScale": out.param(scale.weight)},
+        {"Out": rounded, "OutScale": out.param(limits)},
         bit_length=8,
         quant_axis=0,
         round_type=1,

@@ -1,6 +1,5 @@
 """A Paddle program under way: operators, variables and parameters, as ProgramDesc has them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +8,7 @@ from paddle.base.proto import framework_pb2 as proto
 
 from compress.graph.ir import Node
 from compress.graph.ops import Shape
-from compress.quant.scales import ConvScale
+from compress.quant.scales import Quantised
 
 DTYPES = {"float32": proto.VarType.FP32, "int32": proto.VarType.INT32, "int64": proto.VarType.INT64}
 
@@ -23,8 +22,8 @@ class Program:
         params: its parameters by name.
         tensors: what each of the graph's tensors is called in it.
         shapes: of the variables that are tensors of the graph, batch first.
-        quantised: what the rounded form of a tensor is called.
-        scales: ranges of the convolutions that are to run in INT8.
+        rounded: what the rounded form of a tensor is called.
+        quantised: the convolutions that are to run in INT8.
         count: names given.
         fuse_shuffles, copy_rows, portable: see `lite_deploy.write.paddle.write_program`.
     """
@@ -33,8 +32,8 @@ class Program:
     params: dict[str, np.ndarray] = field(default_factory=dict)
     tensors: dict[str, str] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
-    quantised: dict[str, str] = field(default_factory=dict)
-    scales: Mapping[str, ConvScale] = field(default_factory=dict)
+    rounded: dict[str, str] = field(default_factory=dict)
+    quantised: Quantised = field(default_factory=dict)
     count: int = 0
     fuse_shuffles: bool = True
     copy_rows: bool = False

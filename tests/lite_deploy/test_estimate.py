@@ -6,7 +6,7 @@ import pytest
 from compress.graph.rewrite import rewrite
 from compress.graph.run import run
 from compress.graph.trace import trace
-from compress.quant.scales import ConvScale, weight_ranges
+from compress.quant.scales import ConvScale, quantise, weight_ranges
 from lite_deploy.nb.estimate import estimate
 from lite_deploy.nb.read import read_nb
 from lite_deploy.nb.slim import slim
@@ -35,7 +35,8 @@ def test_tinypose_before_and_after_rewriting(tmp_path, size, precision):
     instructions = []
     for graph, rewritten in ((traced, False), (rewrite(traced), True)):
         scales = ranges(graph, size) if precision == "int8" else None
-        write_program(graph, tmp_path, scales, fuse_shuffles=rewritten, copy_rows=rewritten)
+        quantised = quantise(graph, scales or {})
+        write_program(graph, tmp_path, quantised, fuse_shuffles=rewritten, copy_rows=rewritten)
         out = tmp_path / "out.nb"
         program = tmp_path / "model.pdmodel", tmp_path / "model.pdiparams"
         run_optimiser(*program, out, "arm", fp16=precision == "fp16")

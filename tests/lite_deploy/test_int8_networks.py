@@ -13,6 +13,7 @@ from compress.graph.trace import trace
 from compress.quant.climb import equalised
 from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics, observe
+from compress.quant.scales import quantise
 from compress.quant.search import search_ranges
 from compress.quant.simulate import Simulation, find_scales
 from lite_deploy.nb.interpret import interpreter
@@ -67,7 +68,7 @@ def test_int8_of_a_family(name, tmp_path):
 
     histograms = observe(lean, lambda: [images], statistics)
     scales = find_scales(lean, search_ranges(lean, histograms, gains, [images], 99.99, progress=""))
-    write_program(lean, tmp_path, scales)
+    write_program(lean, tmp_path, quantise(lean, scales))
     optimise(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", tmp_path / "int8.nb", "arm", "int8")
     model = read_nb(tmp_path / "int8.nb")
     in_int8 = [op for op in model.operators if op.precision == "int8" and op.type.endswith("conv2d")]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.graph.run import run_numpy
-from compress.quant.scales import ConvScale
+from compress.quant.scales import ConvScale, quantise
 from compress.quant.simulate import Simulation
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable
 from lite_deploy.nb.interpret import interpreter
@@ -18,7 +18,7 @@ from lite_deploy.write.paddle import write_program
 
 
 def build(graph, folder, precision, scales=None) -> LiteModel:
-    write_program(graph, folder, scales)
+    write_program(graph, folder, quantise(graph, scales or {}))
     out = folder / f"{precision}.nb"
     optimise(folder / "model.pdmodel", folder / "model.pdiparams", out, "arm", precision)
     return read_nb(out)
@@ -56,7 +56,8 @@ def test_enlarging_by_copies_moves_no_conversion_to_int8(enlarging_graph, tmp_pa
     scales = {name: ConvScale(4.0, np.abs(each).max(axis=(1, 2, 3))) for name, each in weights.items()}
     models = []
     for copy_rows in (False, True):
-        write_program(enlarging_graph, tmp_path, scales, copy_rows=copy_rows)
+        quantised = quantise(enlarging_graph, scales)
+        write_program(enlarging_graph, tmp_path, quantised, copy_rows=copy_rows)
         out = tmp_path / "out.nb"
         optimise(tmp_path / "model.pdmodel", tmp_path / "model.pdiparams", out, "arm", "int8")
         models.append(read_nb(out))

@@ -14,7 +14,7 @@ from compress.graph.ir import Graph
 from compress.graph.rewrite import rewrite
 from compress.graph.run import run
 from compress.graph.trace import trace
-from compress.quant.scales import ConvScale, weight_ranges
+from compress.quant.scales import ConvScale, quantise, weight_ranges
 from compress.quant.simulate import quantisable
 from lite_deploy.nb.file import LiteModel, Operator, Variable
 from lite_deploy.nb.write import _Writer, write_nb
@@ -84,7 +84,8 @@ NETWORKS = {
 
 def written(graph: Graph, precision: str, folder: Path) -> Path:
     """Export a graph as `lite-deploy export` does."""
-    write_program(graph, folder, ranges(graph) if precision == "int8" else None, copy_rows=True)
+    quantised = quantise(graph, ranges(graph) if precision == "int8" else {})
+    write_program(graph, folder, quantised, copy_rows=True)
     optimise(folder / "model.pdmodel", folder / "model.pdiparams", folder / "out.nb", "arm", precision)
     return folder / "out.nb"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from compress.graph.run import run_numpy
+from compress.quant.scales import quantise
 from lite_deploy.nb.combinations import MODELS, check_build, check_model, check_run
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator
 from lite_deploy.nb.read import read_nb
@@ -28,7 +29,7 @@ def run_lite(path, x: np.ndarray) -> np.ndarray:
 
 
 def build(graph, folder, target, precision, scales=None):
-    write_program(graph, folder, scales)
+    write_program(graph, folder, quantise(graph, scales or {}))
     out = folder / "out.nb"
     optimise(folder / "model.pdmodel", folder / "model.pdiparams", out, target, precision)
     return out
@@ -78,7 +79,7 @@ def test_int8_kernels_stand_where_ranges_are_given(int8_graph, int8_scales, tmp_
 
 
 def test_refused_combinations(int8_graph, int8_scales, tmp_path):
-    write_program(int8_graph, tmp_path / "int8", int8_scales)
+    write_program(int8_graph, tmp_path / "int8", quantise(int8_graph, int8_scales))
     write_program(int8_graph, tmp_path / "fp32")
     refused = {
         ("int8", "arm", "fp16"): "garbage or NaN",

@@ -10,7 +10,7 @@ from paddle.base.proto import framework_pb2 as proto
 from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
 from compress.graph.shapes import infer_shapes
-from compress.quant.scales import ConvScale, quantise_weight
+from compress.quant.scales import ConvScale, quantise, quantise_weight
 from compress.quant.simulate import Simulation
 from lite_deploy.nb.read import read_nb
 from lite_deploy.write.lite import is_quantised, run_optimiser
@@ -77,7 +77,7 @@ def test_nothing_but_what_computes(every_kind):
 
 
 def test_quantised_program_computes_with_rounded_numbers(int8_graph, int8_scales, pictures, tmp_path):
-    write_program(int8_graph, tmp_path, int8_scales)
+    write_program(int8_graph, tmp_path, quantise(int8_graph, int8_scales))
     assert is_quantised(tmp_path / "model.pdmodel")
     found = infer(tmp_path, pictures, passes=False)
     expected = Simulation(int8_graph, int8_scales)(pictures)[0]
@@ -98,12 +98,12 @@ def test_quantised_program_computes_with_rounded_numbers(int8_graph, int8_scales
 )
 def test_ranges_that_do_not_fit(int8_graph, int8_scales, change, words):
     with pytest.raises(UserError, match=words):
-        build_program(int8_graph, change(int8_scales))
+        quantise(int8_graph, change(int8_scales))
 
 
 def test_transposed_convolutions_stay_in_fp32(every_kind):
     with pytest.raises(UserError, match="only conv2d runs in INT8"):
-        build_program(every_kind, {"up": ConvScale(1.0, np.ones(8, np.float32))})
+        quantise(every_kind, {"up": ConvScale(1.0, np.ones(8, np.float32))})
 
 
 def test_quantised_weights_never_wrap_around():
@@ -184,7 +184,7 @@ def test_same_instructions_as_paddleslim(tmp_path):
     for node, limit in zip((n for n in graph.convolutions() if n.name != "head"), inputs, strict=True):
         limits = np.abs(node.params["weight"]).max(axis=(1, 2, 3))
         scales[node.name] = ConvScale(float(limit[0]), limits)
-    write_program(graph, tmp_path / "ours", scales)
+    write_program(graph, tmp_path / "ours", quantise(graph, scales))
 
     run_optimiser(tmp_path / "slim.pdmodel", tmp_path / "slim.pdiparams", tmp_path / "slim.nb", "arm")
     ours = tmp_path / "ours"
