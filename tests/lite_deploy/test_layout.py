@@ -66,7 +66,7 @@ def ranges(graph: Graph) -> dict[str, ConvScale]:
     noise = np.random.default_rng(0).standard_normal(graph.shapes[graph.input]).astype(np.float32)
     nodes = quantisable(graph)
     tensors = run(graph, noise, keep={node.inputs[0] for node in nodes})
-    largest = {name: float(tensor.abs().max()) for name, tensor in tensors.items()}
+    largest = {name: float(tensor.abs().max()) or 1.0 for name, tensor in tensors.items()}
     return {node.name: ConvScale(largest[node.inputs[0]], weight_ranges(node)) for node in nodes}
 
 
