@@ -46,7 +46,16 @@ class PoseResNetConfig(Section):
     depth: Literal[50, 101, 152] = 50
 
 
-ModelConfig = Annotated[LiteHRNetConfig | HRNetConfig | PoseResNetConfig, Field(discriminator="name")]
+class CSPNeXtConfig(Section):
+    """CSPNeXt, RTMPose's backbone (Jiang et al. 2023), of the published sizes tiny, small and medium."""
+
+    name: Literal["cspnext"]
+    variant: Literal["t", "s", "m"]
+
+
+ModelConfig = Annotated[
+    LiteHRNetConfig | HRNetConfig | PoseResNetConfig | CSPNeXtConfig, Field(discriminator="name")
+]
 
 
 class InputConfig(Section):
@@ -144,7 +153,7 @@ class TrainConfig(Section):
     weight_decay: float = Field(0.0, ge=0, le=1000, description="adam: L2; adamw: decoupled, not on vectors")
     warmup_steps: int = Field(500, ge=0, le=MOST)
     warmup_factor: float = Field(0.001, ge=0, le=1, description="what the rate starts at, as a part of it")
-    decay: Literal["step", "cosine", "none"] = "step"
+    decay: Literal["step", "cosine", "flat_cosine", "none"] = "step"
     milestones: tuple[float, ...] = Field((0.8, 0.95), description="step: when, as parts of the epochs")
     gamma: float = Field(0.1, gt=0, le=1, description="step: what the rate is multiplied by")
     final_factor: float = Field(0.0, ge=0, le=1, description="cosine: the last rate, as a part of the first")

@@ -8,24 +8,18 @@ import paddle
 import pytest
 from paddle import nn
 
+from tinypose.config import load_config
+from tinypose.engine.optimiser import rate_at
 from tinypose.engine.simcc_loss import simcc_kl
-from tinypose.models.cspnext import CSPNeXt
+from tinypose.models import build_model
 from tinypose.models.profile import count_parameters
-from tinypose.models.rtmcc import RTMCCHead
 from tinypose.models.torch_file import as_paddle
 
-SIZES = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75)}
 PARAMETERS = {"t": 3_337_007, "s": 5_473_251, "m": 13_587_611}  # as published
 
 
-class Pose(nn.Layer):
-    def __init__(self, depth, width):
-        super().__init__()
-        self.backbone = CSPNeXt(depth, width)
-        self.head = RTMCCHead(self.backbone.channels, 17, (6, 8), (384, 512))
-
-    def forward(self, image):
-        return self.head(self.backbone(image))
+def build(size):
+    return build_model(load_config(f"rtmpose_{size}_256x192"), 17)
 
 
 def filled(shared, size):
@@ -35,7 +29,7 @@ def filled(shared, size):
     reference = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(reference)
     keys = json.loads((folder / f"rtmpose_{size}_256x192.keys.json").read_text())
-    net = Pose(*SIZES[size])
+    net = build(size)
     own = net.state_dict()
     linear = {f"{name}.weight" for name, each in net.named_sublayers() if isinstance(each, nn.Linear)}
     params = as_paddle({key: reference.fill(key, tuple(shape)) for key, shape in keys.items()}, linear)
@@ -47,7 +41,7 @@ def filled(shared, size):
     return net
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", PARAMETERS)
 def test_equals_the_published_network(shared, size):
     expected = np.load(shared / "reference" / f"rtmpose_{size}_256x192.npz")
     net = filled(shared, size)
@@ -60,9 +54,9 @@ def test_equals_the_published_network(shared, size):
         assert np.abs(found.numpy() - expected[name]).max() <= 1e-4 * np.abs(expected[name]).max(), name
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", PARAMETERS)
 def test_has_the_published_number_of_parameters(size):
-    assert count_parameters(Pose(*SIZES[size])) == PARAMETERS[size]
+    assert count_parameters(build(size)) == PARAMETERS[size]
 
 
 def test_a_training_step_has_the_published_loss_and_gradients(shared):
@@ -82,3 +76,13 @@ def test_a_training_step_has_the_published_loss_and_gradients(shared):
         assert norms[str(name)] == pytest.approx(float(norm), rel=1e-3, abs=1e-6), name
     mean = net.backbone.stage1[0].bn._mean.numpy()
     np.testing.assert_allclose(mean, expected["running_mean"], rtol=1e-4, atol=1e-6)
+
+
+def test_the_rate_is_flat_and_then_half_a_cosine():
+    train = load_config("rtmpose_t_256x192").train
+    rates = [rate_at(step, 10_000, train) for step in range(10_000)]
+    assert rates[0] == pytest.approx(4e-3 * 1e-5)
+    assert {round(rate, 9) for rate in rates[1000:5000]} == {4e-3}
+    assert rates[7500] == pytest.approx(4e-3 * (0.05 + 0.95 / 2))
+    assert rates[-1] == pytest.approx(4e-3 * 0.05, rel=1e-2)
+    assert all(later <= earlier for earlier, later in zip(rates[1000:], rates[1001:], strict=False))

@@ -6,6 +6,8 @@ import paddle
 from paddle import nn
 
 from tinypose.codecs import Codec
+from tinypose.engine.simcc_loss import simcc_kl
+from tinypose.errors import UserError
 
 
 def heatmap_loss(
@@ -43,8 +45,21 @@ def heatmap(
     return heatmap_loss(outputs[0], *targets, hard_joints)
 
 
+def simcc(
+    outputs: Sequence[paddle.Tensor],
+    targets: Sequence[paddle.Tensor],
+    codec: Codec,
+    hard_joints: int | None = None,
+) -> paddle.Tensor:
+    """Return `simcc_kl` of both outputs, given `SimccCodec.targets` in batches."""
+    if hard_joints is not None:
+        raise UserError("train.hard_joints: chooses among heatmaps; with output.name=simcc leave it out")
+    *labels, weights = targets
+    return simcc_kl(list(outputs), labels, weights)
+
+
 # By the codec's name: (outputs, its targets, the codec, `train.hard_joints`) -> a scalar.
-LOSSES = {"heatmap": heatmap}
+LOSSES = {"heatmap": heatmap, "simcc": simcc}
 
 
 class PoseObjective(nn.Layer):

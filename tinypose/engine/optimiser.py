@@ -12,7 +12,7 @@ def rate_at(step: int, steps: int, config: TrainConfig) -> float:
     """Return the learning rate of a step.
 
     It warms up linearly from `warmup_factor` of the rate. Beside that it falls at `milestones`, or along
-    half a cosine to `final_factor`, or not at all.
+    half a cosine to `final_factor`, or in the second half of the training only, or not at all.
 
     Args:
         step: from 0, counted through all epochs.
@@ -23,12 +23,18 @@ def rate_at(step: int, steps: int, config: TrainConfig) -> float:
     if config.decay == "step":
         factor = config.gamma ** sum(done >= milestone for milestone in config.milestones)
     elif config.decay == "cosine":
-        factor = config.final_factor + (1 - config.final_factor) * (1 + math.cos(math.pi * done)) / 2
+        factor = _cosine(done, config.final_factor)
+    elif config.decay == "flat_cosine":
+        factor = _cosine(max(2 * done - 1, 0), config.final_factor)
     else:
         factor = 1.0
     if step < config.warmup_steps:
         factor *= config.warmup_factor + (1 - config.warmup_factor) * step / config.warmup_steps
     return config.learning_rate * factor
+
+
+def _cosine(done: float, last: float) -> float:
+    return last + (1 - last) * (1 + math.cos(math.pi * done)) / 2
 
 
 def make_optimiser(layer: nn.Layer, config: TrainConfig) -> paddle.optimizer.Optimizer:

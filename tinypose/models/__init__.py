@@ -2,13 +2,14 @@
 
 from tinypose.config import Config
 from tinypose.errors import UserError
+from tinypose.models.cspnext import CSPNeXt
 from tinypose.models.heads import HEADS
 from tinypose.models.hrnet import HRNet
 from tinypose.models.lite_hrnet import LiteHRNet
 from tinypose.models.pose_net import PoseNet
 from tinypose.models.pose_resnet import PoseResNet
 
-BACKBONES = {"lite_hrnet": LiteHRNet, "hrnet": HRNet, "pose_resnet": PoseResNet}
+BACKBONES = {"lite_hrnet": LiteHRNet, "hrnet": HRNet, "pose_resnet": PoseResNet, "cspnext": CSPNeXt}
 
 
 def build_model(config: Config, joints: int) -> PoseNet:

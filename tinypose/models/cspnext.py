@@ -11,6 +11,8 @@ from paddle.nn.initializer import KaimingUniform
 # Output channels at width 1, and blocks at depth 1, of the four stages.
 CHANNELS = (128, 256, 512, 1024)
 BLOCKS = (3, 6, 6, 3)
+# Factors of the number of blocks and of the channels.
+VARIANTS = {"t": (0.167, 0.375), "s": (0.33, 0.5), "m": (0.67, 0.75)}
 
 
 class Unit(nn.Layer):
@@ -115,12 +117,12 @@ class CSPNeXt(nn.Layer):
     """From float32 images [N, 3, H, W] to one map [N, channels, H / 32, W / 32].
 
     Args:
-        depth: factor of the number of blocks; 0.167 (t), 0.33 (s), 0.67 (m).
-        width: factor of the channels; 0.375 (t), 0.5 (s), 0.75 (m).
+        variant: one of `VARIANTS`: tiny, small, medium.
     """
 
-    def __init__(self, depth: float, width: float):
+    def __init__(self, variant: str):
         super().__init__()
+        depth, width = VARIANTS[variant]
         channels = [int(each * width) for each in CHANNELS]
         first = int(64 * width)
         self.stem = nn.Sequential(

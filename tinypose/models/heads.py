@@ -8,6 +8,7 @@ from paddle import nn
 from paddle.nn.initializer import Normal
 
 from tinypose.codecs import Codec
+from tinypose.models.rtmcc import RTMCCHead
 
 
 class Head(NamedTuple):
@@ -28,6 +29,12 @@ def heatmap_head(channels: int, joints: int) -> nn.Conv2D:
     return nn.Conv2D(channels, joints, 1, weight_attr=paddle.ParamAttr(initializer=Normal(std=0.001)))
 
 
+def simcc_head(channels: int, joints: int, codec: Codec, size: tuple[int, int]) -> RTMCCHead:
+    """Return RTMPose's head for a map at 1/32 of the input."""
+    return RTMCCHead(channels, joints, (size[0] // 32, size[1] // 32), codec.bins(size))
+
+
 HEADS = {
     "heatmap": Head("final_conv", lambda channels, joints, codec, size: heatmap_head(channels, joints)),
+    "simcc": Head("head", simcc_head),
 }

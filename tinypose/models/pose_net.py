@@ -20,11 +20,6 @@ class PoseNet(nn.Layer):
         self.head_key = head_key
         self.add_sublayer(head_key, head)
 
-    @property
-    def head(self) -> nn.Layer:
-        """The head."""
-        return getattr(self, self.head_key)
-
     def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
         """Turn float32 images [N, 3, H, W] into the outputs that the config's codec decodes.
 
@@ -34,7 +29,7 @@ class PoseNet(nn.Layer):
 
     def outputs(self, features: paddle.Tensor | list[paddle.Tensor]) -> list[paddle.Tensor]:
         """Turn what the backbone gives into the list of outputs."""
-        outputs = self.head(features)
+        outputs = getattr(self, self.head_key)(features)
         return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
     @property
