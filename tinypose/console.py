@@ -20,6 +20,7 @@ from typer.core import TyperCommand
 from tinypose.errors import UserError
 
 Item = TypeVar("Item")
+LOOK_AGAIN = 0.05  # seconds after a Ctrl-C that could not be answered at once
 LINE_SECONDS = 60  # between lines where there is no terminal to draw a bar on
 
 # Into a file or a pipe tables go whole; rich would cut them to 80 characters.
@@ -99,10 +100,14 @@ def command_line(app: typer.Typer) -> Callable[[], None]:
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             interrupted.append(number)
-            raise KeyboardInterrupt
+            if _within(frame, "paddle"):  # its C++ ends the process where Python's errors come through it
+                signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN)
+            else:
+                raise KeyboardInterrupt
 
         if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
             signal.signal(signal.SIGINT, interrupt)
+            signal.signal(signal.SIGALRM, interrupt)
         code: Any = 0
         ended = False
         try:
@@ -135,6 +140,15 @@ def command_line(app: typer.Typer) -> Callable[[], None]:
         sys.exit(code)
 
     return main
+
+
+def _within(frame: FrameType | None, package: str) -> bool:
+    """Whether a function of a package is among those that are being carried out."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").split(".")[0] == package:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _fail(message: str) -> int:

@@ -108,7 +108,7 @@ def quant(
         lost, before = f"{climb.fp32_ap - each['ap']:.2f}", each["ap"]
         rows.append((name, each["quantised"], each["kept"], f"{each['ap']:.2f}", gained, lost))
     measured = len(task.validation.people)
-    title = f"{loaded.weights}: {len(task.crops)} people calibrated on, {measured} measured"
+    title = f"{loaded.weights}: {len(task.crops)} people calibrated on, {measured} measured, no flip test"
     metric = main_metric(loaded)
     out.print(table(title, ("setting", "in INT8", "in FP32", metric, "gained", f"{metric} lost"), rows))
     for name in chosen.kept:

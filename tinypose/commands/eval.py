@@ -59,10 +59,10 @@ def evaluate(
 
 def print_metrics(title: str, metrics: dict[str, float | None]) -> None:
     """Print percentages: COCO's in one row, others one below the other."""
-    from tinypose.metrics.coco_eval import METRICS, formatted
+    from tinypose.metrics.coco_eval import HEADINGS, METRICS, formatted
 
     if tuple(metrics) == METRICS:
-        out.print(table(escape(title), METRICS, [formatted(metrics)]))
+        out.print(table(escape(title), HEADINGS, [formatted(metrics)]))
     else:
         rows = [(name, "-" if value is None else f"{value:.1f}") for name, value in metrics.items()]
         out.print(table(escape(title), ("metric", "%"), rows))

@@ -73,14 +73,14 @@ class TrainingBar:
             place = f"step {(done - 1) % self.steps + 1}/{self.steps}"
             err.print(f"{epoch}  {place}  loss {shown[0]}  {shown[1]} images/s", markup=False)
 
-    def epoch(self, record: dict[str, Any], metric: str, better: bool) -> None:
-        """Print a line about an epoch."""
+    def epoch(self, record: dict[str, Any], metric: str, better: bool, how: str = "") -> None:
+        """Print a line about an epoch; `how` says how it was measured."""
         if self.quiet:
             return
         line = f"epoch {record['epoch']}/{self.epochs}  loss {record['loss']:.4g}"
         line += f"  rate {record['learning_rate']:.2g}  {record['images_per_second']:.3g} images/s"
         if record.get(metric) is not None:
-            line += f"  {metric} {record[metric]:.1f}{'  best' if better else ''}"
+            line += f"  {metric} {record[metric]:.1f}{how}{'  best' if better else ''}"
         err.print(line, markup=False)
 
     def _epoch(self, step: int) -> str:

@@ -265,7 +265,7 @@ def finish_epoch(run: Run, standing: Standing, bar: TrainingBar) -> None:
     train_mode(run)
     standing.loss = standing.seconds = standing.waited = 0.0
     save(run, standing)
-    bar.epoch(record, name, better)
+    bar.epoch(record, name, better, " (flip test)" if run.config.eval.flip else " (no flip test)")
     if config.visualdl and run.rank == 0:
         write_visualdl(run.output / "visualdl", record)
     if run.rank == 0 and finished(run, standing):
