@@ -1,13 +1,13 @@
 """`tinypose data`: look at training data before training on it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.config import DatasetConfig, load_config
-from tinypose.console import out, renamed, table, track
+from tinypose.console import count, out, renamed, table, track
 from tinypose.errors import UserError
 from tinypose.files import check_output, write_json, write_whole
 
@@ -26,7 +26,7 @@ def preview(
     config: ConfigOption,
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The picture, .png or .jpg.")],
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
-    count: Annotated[int, typer.Option(min=1, help="People to show.")] = 25,
+    people_shown: Annotated[int, typer.Option("--count", min=1, help="People to show.")] = 25,
     epoch: Annotated[int, typer.Option(min=1, help="The epoch whose variation to show.")] = 1,
 ) -> None:
     """Write a sheet of training crops: plain, varied with joints, and varied under the heatmaps.
@@ -48,7 +48,7 @@ def preview(
     skeleton = load_skeleton(loaded.skeleton)
     people, lines = load_training_set(loaded, skeleton)
     order = np.concatenate([batch_numbers(people, epoch - 1, step) for step in range(people.steps)])
-    sheet = draw(people, [int(number) for number in order[:count]], epoch - 1)
+    sheet = draw(people, [int(number) for number in order[:people_shown]], epoch - 1)
     done, data = cv2.imencode(output.suffix, sheet[..., ::-1])
     if not done:
         raise UserError(f"{output}: OpenCV could not make a picture of {sheet.shape[1]}x{sheet.shape[0]}")
@@ -56,7 +56,7 @@ def preview(
         temporary.write_bytes(data.tobytes())  # imwrite says nothing of a full disk
     for line in lines:
         out.print(line, markup=False)
-    out.print(f"{min(count, len(order))} people of epoch {epoch}: {output}", markup=False)
+    out.print(f"{min(people_shown, len(order))} people of epoch {epoch}: {output}", markup=False)
 
 
 @app.command(cls=renamed(report="output"))
@@ -109,6 +109,53 @@ def merge(
     write_json(output, merged)
     counts = f"{len(merged['images'])} pictures, {len(merged['annotations'])} annotations"
     out.print(f"{output}: {counts}", markup=False)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A file or folder of another tool.")],
+    output: Annotated[
+        Path, typer.Option("--output", metavar="PATH", help="A .json file for COCO, a folder for YOLO.")
+    ],
+    to: Annotated[Literal["coco", "yolo"], typer.Option(help="The form to write.")] = "coco",
+    form: Annotated[
+        Literal["labelme", "cvat", "label-studio", "yolo", "coco"] | None,
+        typer.Option("--from", help="The form of SOURCE; none: told by its content."),
+    ] = None,
+    skeleton: Annotated[
+        str, typer.Option(help="Its joints are taken, by name: a name or a .yml.")
+    ] = "coco17",
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The pictures, where SOURCE does not say their size."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
+) -> None:
+    """Convert annotations of labelme, CVAT (XML 1.1), Label Studio, YOLO-pose or COCO to COCO or YOLO-pose.
+
+    Boxes are made from the joints where there are none. What was left out is counted, with the reason.
+    """
+    from tinypose.data.convert import detect_form, read_source, write_coco, write_yolo
+    from tinypose.files import check_new
+    from tinypose.skeleton import load_skeleton
+
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder")
+    target = output if to == "coco" else output / "data.yaml"
+    check_output(target, [source])
+    check_new([target], overwrite)
+    joints = load_skeleton(skeleton)
+    found = read_source(source, form or detect_form(source), joints, images)
+    people = sum(map(len, found.people.values()))
+    if not people:
+        reasons = ", ".join(f"{times} {reason}" for reason, times in found.left_out.items() if times)
+        raise UserError(f"{source}: nobody with a joint of skeleton '{joints.name}' ({reasons or 'empty'})")
+    made = (write_coco if to == "coco" else write_yolo)(found, joints, output)
+    counted = f"{count(people, 'person', 'people')} in {count(len(found.sizes), 'picture')}"
+    out.print(f"{output}: {counted}; boxes made from joints: {made}", markup=False)
+    for reason, times in found.left_out.items():
+        if times:
+            out.print(f"left out: {times} x {reason}", markup=False)
 
 
 def _sets(loaded) -> list[tuple[str, DatasetConfig]]:
