@@ -10,6 +10,7 @@ from PIL import Image
 from tinypose.data.coco import AREA_OF_BOX, PeopleSet, Person, Picture
 from tinypose.errors import UserError
 from tinypose.files import read_json
+from tinypose.images import FORMATS
 from tinypose.skeleton import Skeleton
 
 SCALE = 200  # MPII's `scale` is a person's height in units of so many pixels
@@ -87,12 +88,12 @@ def _joints(entry: Any, skeleton: Skeleton, where: str) -> np.ndarray:
 
 def _picture(number: int, path: Path, where: str) -> Picture:
     try:
-        with Image.open(path) as opened:  # reads the header only
+        with Image.open(path, formats=FORMATS) as opened:  # reads the header only
             return Picture(number, path, opened.size)
     except FileNotFoundError:
         raise UserError(f"{where}: {path}: no such picture") from None
-    except OSError as error:
-        raise UserError(f"{where}: {path}: cannot read this picture: {error}") from None
+    except Exception as error:  # as in `read_image`
+        raise UserError(f"{where}: {path!s:.200}: cannot read this picture: {error}") from None
 
 
 def _numbers(entry: Any, key: str, count: int, where: str) -> np.ndarray:

@@ -74,6 +74,9 @@ class Video:
             self._container.close()
             raise UserError(f"{self.name}: no pictures in it, just sound or text")
         self._stream = self._container.streams.video[0]
+        if self._stream.codec_context is None:  # PyAV would crash
+            self._container.close()
+            raise UserError(f"{self.name}: cannot read this as a video: its coding is not known")
         self._stream.thread_type = "AUTO"
         self.total = self._stream.frames or None
         self.rate = float(self._stream.average_rate) if self._stream.average_rate else None
