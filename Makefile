@@ -14,8 +14,9 @@ setup: .venv/installed
 	  echo "  pyenv install 3.10                            (any Linux)"; \
 	  echo "  conda create -n py310 python=3.10             (then: make PYTHON=/path/to/that/bin/python)"; \
 	  exit 2; } >&2
+	@echo "making .venv and installing 1.5 GB of packages into it: some minutes"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -24,7 +25,7 @@ demo: setup
 
 # A file's tests stay together, as they share what is made for them; each process takes some gigabytes.
 test: setup lint
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -rs --numprocesses auto --maxprocesses 4 --dist loadfile
 
 slow: setup
 	$(BIN)/python -m pytest -m slow

@@ -12,7 +12,8 @@ from tinypose.config import CONFIGS
 from tinypose.errors import UserError
 from tinypose.skeleton import load_skeleton
 
-SHIPPED = ("coco17", "mpii16", "crowdpose14", "aic14")
+BODIES = ("coco17", "mpii16", "crowdpose14", "aic14")
+SHIPPED = (*BODIES, "feet23", "face68", "hand21", "wholebody133")
 
 HAND = {
     "name": "hand",
@@ -34,7 +35,7 @@ def test_these_and_no_others_ship():
     assert {path.stem for path in (CONFIGS / "skeletons").glob("*.yml")} == set(SHIPPED)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", BODIES)
 def test_flip_is_an_involution_that_moves_every_sided_joint(name):
     skeleton = load_skeleton(name)
     order = skeleton.flip_order
@@ -49,7 +50,7 @@ def test_flip_is_an_involution_that_moves_every_sided_joint(name):
         assert skeleton.joints[order[index]] == mirrored
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", BODIES)
 def test_shipped_skeleton_is_whole(name):
     skeleton = load_skeleton(name)
     assert skeleton.name == name
@@ -62,6 +63,15 @@ def test_shipped_skeleton_is_whole(name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_limbs_show_every_joint_and_mirror(name):
+    skeleton = load_skeleton(name)
+    order, limbs = skeleton.flip_order, {frozenset(pair) for pair in skeleton.limb_indices}
+    assert skeleton.name == name and np.array_equal(order[order], np.arange(len(order)))
+    assert {joint for limb in limbs for joint in limb} == set(range(len(order)))
+    assert {frozenset(int(order[joint]) for joint in limb) for limb in limbs} == limbs
+
+
+@pytest.mark.parametrize("name", BODIES)
 def test_limbs_are_symmetric_and_their_colours_tell_the_sides(name):
     skeleton = load_skeleton(name)
     order = skeleton.flip_order
@@ -157,7 +167,9 @@ def test_a_bad_skeleton_is_named_with_file_and_field(tmp_path, change, message):
 
 
 def test_unknown_name_lists_those_that_ship():
-    with pytest.raises(UserError, match="no 'coco18'.*aic14, coco17, crowdpose14, mpii16"):
+    with pytest.raises(
+        UserError, match="no 'coco18'.*aic14, coco17, crowdpose14, face68, feet23, hand21, mpii16"
+    ):
         load_skeleton("coco18")
 
 
@@ -173,3 +185,15 @@ def test_a_file_that_is_no_mapping_is_named(tmp_path, text):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="none.yml: no such skeleton"):
         load_skeleton(tmp_path / "none.yml")
+
+
+def test_the_whole_body_is_its_parts():
+    """In COCO-WholeBody's order: body, feet, face, hands; each part alone has the same sigmas."""
+    whole = load_skeleton("wholebody133")
+    parts = [load_skeleton(name) for name in ("feet23", "face68", "hand21", "hand21")]
+    assert [sigma for part in parts for sigma in part.sigmas] == list(whole.sigmas)
+    assert whole.joints[: 23 + 68] == (*parts[0].joints, *parts[1].joints)
+    assert whole.joints[:17] == load_skeleton("coco17").joints
+    # Mirrored, the outline of the face runs backwards, and each hand is the other.
+    assert whole.flip_order[23:40].tolist() == list(range(39, 22, -1))
+    assert whole.flip_order[91:112].tolist() == list(range(112, 133))

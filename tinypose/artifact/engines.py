@@ -7,6 +7,8 @@ one call at a time.
 
 import importlib.metadata
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -34,14 +36,27 @@ def open_engine(artifact: Artifact, folder: str | Path, name: str, threads: int 
     record = artifact.model(name)
     paths = [Path(folder) / each.file for each in record.files]
     open_it = {"paddle-lite": _open_lite, "onnxruntime": _open_onnx, "paddle-inference": _open_paddle}
-    opened = open_it[record.engine](paths, record, artifact.tools, threads)
+    with _answered(paths[0], "load this model"):
+        opened = open_it[record.engine](paths, record, artifact.tools, threads)
     lock = Lock()
 
     def run(images: np.ndarray) -> list[np.ndarray]:
-        with lock:
+        with lock, _answered(paths[0], "compute with this model"):
             return opened(np.ascontiguousarray(images))
 
     return run
+
+
+@contextmanager
+def _answered(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever an engine raises, each of its own kind, into a UserError that names the file."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path}: the engine cannot {what}: {first:.300}; export again") from None
 
 
 def default_engine() -> str:
