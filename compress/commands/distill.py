@@ -2,7 +2,6 @@
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.commands.train import OutputOption, ResumeOption, end_stopped
-from tinypose.config import load_config
 from tinypose.console import out
 from tinypose.cpu import prepare_cpu
 
@@ -18,6 +17,8 @@ def distill(
     The folder is one of `tinypose train`, with ordinary checkpoints of the student. First the teacher's
     accuracy on data.val is printed.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     prepare_cpu()
     from compress.distill.run import distill as run

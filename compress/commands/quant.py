@@ -2,17 +2,19 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.commands.train import end_stopped
-from tinypose.config import QuantConfig, load_config
 from tinypose.console import err, kept, out, table
 from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
 from tinypose.files import check_new, claim_folder, sha256
+
+if TYPE_CHECKING:
+    from tinypose.config import QuantConfig
 
 
 def quant(
@@ -52,6 +54,8 @@ def quant(
     options += [] if keep_fp32 is None else [f"quant.keep_fp32={keep_fp32}"]
     options += [] if max_drop is None else [f"quant.max_drop={max_drop}"]
     options += [] if method is None else [f"quant.method={method}"]
+    from tinypose.config import load_config
+
     loaded = load_config(config, options)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: a file of that name is there; give the name of a folder")
@@ -124,7 +128,7 @@ def quant(
         raise typer.Exit(1)
 
 
-def _why(settings: QuantConfig) -> str:
+def _why(settings: "QuantConfig") -> str:
     """Say what stopped the climb, and what could go on."""
     left = f"{settings.max_fp32} convolutions may stay in FP32; more, with -o quant.max_fp32=N, lose less."
     if settings.method == "ptq":

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
 from tinypose.console import kept, out, table
 from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
@@ -29,6 +28,8 @@ def sensitivity(
     Writes sensitivity.json and a bar chart. What is measured is kept in the folder: a command that was
     interrupted goes on where it was.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: a file of that name is there; give the name of a folder")

@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 
 from tinypose.commands.options import ConfigOption, OldFolder, OverrideOption, folder_of
-from tinypose.config import load_config
 from tinypose.console import out, table
 
 
@@ -41,6 +40,8 @@ def export(
     numbers are refused.
     """
     folder = folder_of(folder, output)
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
 
     from lite_deploy.export import export as make

@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from tinypose.commands.options import ConfigOption, OldFolder, OverrideOption, folder_of
 from tinypose.console import out, table
-from tinypose.detection.config import load_detector_config
 
 
 def export_detector(
@@ -30,6 +29,8 @@ def export_detector(
     Of its classes the person alone is kept.
     """
     folder = folder_of(folder, output)
+    from tinypose.detection.config import load_detector_config
+
     loaded = load_detector_config(config, override)
 
     from lite_deploy.export import export as make

@@ -4,7 +4,6 @@ import typer
 import yaml
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
 
 app = typer.Typer(help="Look at configs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -17,5 +16,7 @@ def _group() -> None:
 @app.command()
 def show(config: ConfigOption, override: OverrideOption = []) -> None:  # noqa: B006 (typer copies it)
     """Print the config with what it inherits, the overrides and the defaults."""
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     print(yaml.safe_dump(loaded.model_dump(mode="json"), sort_keys=False), end="")

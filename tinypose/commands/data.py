@@ -1,15 +1,17 @@
 """`tinypose data`: look at training data before training on it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import DatasetConfig, load_config
 from tinypose.console import count, out, renamed, table, track
 from tinypose.errors import UserError
 from tinypose.files import check_output, write_json, write_whole
+
+if TYPE_CHECKING:
+    from tinypose.config import DatasetConfig
 
 SHOWN = 20  # findings of a kind on the screen; the report has them all
 
@@ -33,6 +35,8 @@ def preview(
 
     It shows the first people of that epoch, exactly as `tinypose train` will see them.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"{output}: expected the name of a .png or .jpg file")
@@ -69,6 +73,8 @@ def check(
 
     Exit code 1 if anything is.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     if output is not None:
         check_output(output, [config, *(dataset.annotations for _, dataset in _sets(loaded))])
@@ -158,7 +164,7 @@ def convert(
             out.print(f"left out: {times} x {reason}", markup=False)
 
 
-def _sets(loaded) -> list[tuple[str, DatasetConfig]]:
+def _sets(loaded) -> list[tuple[str, "DatasetConfig"]]:
     data = loaded.data
     named = {name: data.sets[name] for name in data.datasets} or {"train": data.train}
     found = [(name, dataset) for name, dataset in {**named, "val": data.val}.items() if dataset is not None]

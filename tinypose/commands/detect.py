@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.console import out, table, track
-from tinypose.detection.config import load_detector_config
 from tinypose.errors import UserError
 from tinypose.files import check_output, write_json
 
@@ -25,6 +24,8 @@ def detect(
 
     The pictures are set with -o data.val.annotations=FILE -o data.val.images=FOLDER.
     """
+    from tinypose.detection.config import load_detector_config
+
     loaded = load_detector_config(config, override)
     if loaded.weights is None:
         raise UserError(f"{config}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")

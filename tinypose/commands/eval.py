@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
 from tinypose.console import out, table
 from tinypose.errors import UserError
 from tinypose.files import check_output, write_json
@@ -28,6 +27,8 @@ def evaluate(
     The people's boxes are the annotated ones, or a detector's with -o eval.boxes=bbox.json (--boxes);
     -o eval.flip=false leaves the mirrored pass out.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, [*override, *([f"eval.boxes={boxes}"] if boxes else [])])
     if loaded.weights is None:
         raise UserError(f"{config}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")

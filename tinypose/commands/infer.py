@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from tinypose.config import CONFIGS
 from tinypose.console import count, err, out, track
 from tinypose.errors import UserError
 
@@ -32,8 +31,9 @@ def infer(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that are there already.")
     ] = False,
-    pose: Annotated[Path, typer.Option(help=f"The pose network. {NETWORKS}")] = CONFIGS
-    / "tinypose_256x192.yml",
+    pose: Annotated[
+        Path | None, typer.Option(help=f"The pose network; none: tinypose_256x192. {NETWORKS}")
+    ] = None,
     detector: Annotated[
         Path | None, typer.Option(help=f"The detector; for an artifact none means pose/detector. {NETWORKS}")
     ] = None,
@@ -73,9 +73,11 @@ def infer(
     An interrupted video file goes on where it stopped when the same command is run again. What cannot be
     read is counted and left out.
     """
+    from tinypose.config import CONFIGS
     from tinypose.files import check_new, check_not_read, claim_folder, clear_dead
     from tinypose.inference.sources import find_sources
 
+    pose = pose or CONFIGS / "tinypose_256x192.yml"
     sources = find_sources(source, output)
     pictures = [each for each in sources if each.kind == "picture"]
     videos = [each for each in sources if each.kind != "picture"]
@@ -135,6 +137,8 @@ def _open(
 ) -> tuple["TopDown", dict[str, Any]]:
     """Open the networks; also say what results depend on."""
     from dataclasses import replace
+
+    from tinypose.config import CONFIGS
 
     origin: dict[str, Any] = {"box_score": box_score, "detector": None}
     if pose.suffix in (".yml", ".yaml"):

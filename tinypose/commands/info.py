@@ -5,9 +5,7 @@ from typing import Annotated
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
 from tinypose.console import out, table
-from tinypose.skeleton import load_skeleton
 
 
 def info(
@@ -22,6 +20,9 @@ def info(
     Multiply-adds are those of the convolutions for one picture; batch norms are part of them once the
     network is exported.
     """
+    from tinypose.config import load_config
+    from tinypose.skeleton import load_skeleton
+
     loaded = load_config(config, override)
     skeleton = load_skeleton(loaded.skeleton)
 

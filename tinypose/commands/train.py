@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
 from tinypose.console import err, out
 from tinypose.cpu import prepare_cpu
 
@@ -30,6 +29,8 @@ def train(
     The folder gets best.pdparams and last.pdparams (each beside JSON with the config), epochs.jsonl,
     curves.png, and state.npz, from which --resume goes on exactly.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     prepare_cpu()
     from tinypose.engine.train import Stopped
