@@ -15,7 +15,7 @@ from compress.graph.trace import trace
 from compress.quant.package import QuantRecord, read_package
 from compress.quant.scales import Scales, quantise
 from lite_deploy.engines import tool_versions
-from lite_deploy.nb.combinations import MODELS, check_model
+from lite_deploy.nb.combinations import MODELS, check_model, needs_extra
 from lite_deploy.trained import load_trained
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
@@ -144,9 +144,10 @@ def _write_models(
         int8 = quantised if precision == "int8" else None
         write_program(graph, program, int8, fuse_shuffles=fuse, copy_rows=fuse)
         out = folder / f"{name}.nb"
-        optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
+        made = optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
         shutil.rmtree(program)
-        records.append(_record(folder, name, "paddle-lite", target, precision, out.name))
+        extra = needs_extra(made)
+        records.append(_record(folder, name, "paddle-lite", target, precision, out.name, extra=extra))
     return records
 
 
@@ -157,9 +158,13 @@ def _differs(graph: Graph, traced: Graph) -> bool:
     return any(np.abs(found - each).max() > 1e-3 * np.abs(each).max() for each, found in outputs)
 
 
-def _record(folder: Path, name: str, engine: str, target: str, precision: str, *files: str) -> ModelRecord:
+def _record(
+    folder: Path, name: str, engine: str, target: str, precision: str, *files: str, extra: Sequence[str] = ()
+) -> ModelRecord:
     described = tuple(record_file(folder / file) for file in files)
-    return ModelRecord(name=name, engine=engine, target=target, precision=precision, files=described)
+    return ModelRecord(
+        name=name, engine=engine, target=target, precision=precision, files=described, extra=tuple(extra)
+    )
 
 
 def _cost_record(kind, before, after) -> CostRecord:

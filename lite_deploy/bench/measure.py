@@ -19,6 +19,7 @@ from lite_deploy.bench.plan import Case, order
 from lite_deploy.bench.results import Results, append
 from lite_deploy.bench.runner import RunFailed, Runner, push, start, stop_leftover
 from lite_deploy.bench.scene import Scene, check, expected_outputs
+from lite_deploy.nb.combinations import check_libraries
 from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import FILE, Artifact, ModelRecord
 from tinypose.console import err, track
@@ -92,6 +93,8 @@ def bench(job: Job, cases: Sequence[Case]) -> None:
 
 def _push(job: Job, models: Iterable[ModelRecord]) -> None:
     """Bring to the device what it does not have yet."""
+    models = list(models)
+    check_libraries(models, job.runner.files)
     names = dict.fromkeys(file.file for model in models for file in model.files)
     files = [job.folder / FILE, *(job.folder / name for name in names), *job.runner.files]
     with tempfile.TemporaryDirectory() as temporary:

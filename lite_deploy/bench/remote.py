@@ -9,6 +9,7 @@ import numpy as np
 
 from lite_deploy.bench.device import LONG, Device, DeviceLost
 from lite_deploy.bench.runner import RunFailed, Runner, push, start, stop_leftover
+from lite_deploy.nb.combinations import check_libraries
 from tinypose.artifact.record import FILE, ModelRecord
 
 Compute = Callable[[ModelRecord, np.ndarray], list[np.ndarray]]
@@ -33,7 +34,11 @@ def on_device(
         A function from a model and its inputs, float32 [N, 3, H, W], to all its outputs, float32 [N, ...]. It
         raises `RunFailed` if the model does not load, crashes or gives something else; `DeviceLost` if the
         device went away.
+
+    Raises:
+        UserError: a model needs more than the library that the runner brings along.
     """
+    check_libraries(models, runner.files)
     there = device.make_folder()
     try:
         files = dict.fromkeys(folder / file.file for model in models for file in model.files)

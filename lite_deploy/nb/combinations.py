@@ -5,8 +5,11 @@ that have nothing to do with the network.
 """
 
 import platform
+from collections.abc import Sequence
+from pathlib import Path
 
 from lite_deploy.nb.file import LiteModel
+from tinypose.artifact.record import ModelRecord
 from tinypose.errors import UserError
 
 # What `lite-deploy export` makes: name of the model -> target and precision.
@@ -24,6 +27,44 @@ _REASONS = {
     "arm_int8_fp16": "INT8 together with FP16 arithmetic gives garbage or NaN on ARM, without a word; "
     "make arm_int8 and arm_fp16 and choose by the device",
 }
+
+# Operators that every library of Paddle-Lite 2.13 has: neither they nor their ARM or host kernels for FP32,
+# FP16 and INT8 are marked 'extra' in its sources. All others are only in libraries built 'with_extra'. An
+# activation of a convolution or a sum is part of its kernel.
+_BASIC = """
+affine_channel batch_norm bilinear_interp bilinear_interp_v2 box_coder calib calib_inplace cast concat
+conv2d conv2d_transpose depthwise_conv2d dropout elementwise_add elementwise_div elementwise_max
+elementwise_min elementwise_mul elementwise_pow elementwise_sub expand fc feed fetch fill_constant
+flatten flatten2 fusion_elementwise_add_activation fusion_elementwise_div_activation
+fusion_elementwise_max_activation fusion_elementwise_min_activation fusion_elementwise_mul_activation
+fusion_elementwise_sub_activation grid_sampler instance_norm leaky_relu linear_interp linear_interp_v2
+matmul mul nearest_interp nearest_interp_v2 pool2d prelu reduce_mean relu relu6 reshape reshape2 scale
+sigmoid silu slice softmax split squeeze squeeze2 stack tanh transpose transpose2 unbind unsqueeze
+unsqueeze2
+"""
+# The name of an operator that only those libraries register, and no other file of the sources mentions.
+_EXTRA_MARK = b"polygon_box_transform"
+
+
+def needs_extra(model: LiteModel) -> list[str]:
+    """Return the operators of a `.nb` for which an ARM library must be built `with_extra`, by name."""
+    return sorted({op.type for op in model.operators if model.target() == "arm"} - set(_BASIC.split()))
+
+
+def check_libraries(models: Sequence[ModelRecord], files: Sequence[Path]) -> None:
+    """Raise UserError if an ARM model needs operators that a library does not have: it would crash there.
+
+    Args:
+        models: as their folder describes them.
+        files: what a runner brings along; Paddle-Lite's light API for ARM among them is looked into.
+    """
+    for library in (each for each in files if each.name == "libpaddle_light_api_shared.so"):
+        for model in (each for each in models if each.extra):
+            if _EXTRA_MARK not in library.read_bytes():
+                raise UserError(
+                    f"model '{model.name}': needs {', '.join(model.extra)}, which {library} has not: it was "
+                    "built without 'with_extra'; take a release of Paddle-Lite with that in its name"
+                )
 
 
 def check_model(name: str) -> tuple[str, str]:

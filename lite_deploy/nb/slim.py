@@ -17,6 +17,8 @@ from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator
 from tinypose.errors import UserError
 
 HALF_SPLIT = "split/def/1/5/1"  # alias, host, FP16, NCHW
+# What these read and write is shared with nothing, as in Paddle-Lite (memory_optimize_pass.cc).
+UNSHARED = ("feed", "fetch", "cast", "equal", "expand", "lod_reset", "share_data", "yolo_box")
 
 
 def slim(model: LiteModel) -> LiteModel:
@@ -218,10 +220,10 @@ def reuse_memory(model: LiteModel) -> LiteModel:
 
 
 def _fixed(model: LiteModel) -> set[str]:
-    """Return the names that must stay: parameters, `feed`, `fetch`, and what goes in and out."""
+    """Return the names that must stay: parameters, `feed`, `fetch`, what goes in and out, `UNSHARED`."""
     names = {each.name for each in model.variables if each.persistable} | set(model.params)
     for op in model.operators:
-        if op.type in ("feed", "fetch"):
+        if op.type in UNSHARED:
             names |= set(_tensors(op))
     return names
 

@@ -7,11 +7,19 @@ import pytest
 
 from compress.graph.run import run_numpy
 from compress.quant.scales import quantise
-from lite_deploy.nb.combinations import MODELS, check_build, check_model, check_run
+from lite_deploy.nb.combinations import (
+    MODELS,
+    check_build,
+    check_libraries,
+    check_model,
+    check_run,
+    needs_extra,
+)
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator
 from lite_deploy.nb.read import read_nb
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.paddle import write_program
+from tinypose.artifact.record import FileRecord, ModelRecord
 from tinypose.errors import UserError
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="runs Paddle-Lite's x86 kernels")
@@ -160,3 +168,20 @@ def test_models_that_must_not_run():
     for model, machine, fp16, words in refused:
         with pytest.raises(UserError, match=words):
             check_run(model, "m.nb", machine, fp16)
+
+
+def test_operators_that_not_every_library_has_are_named(tmp_path):
+    model = made_of("conv2d/def/4/1/1")
+    assert needs_extra(model) == []
+    model.operators.append(Operator("gather", {}, {}, {KERNEL: Attr("s", "gather/def/1/1/1")}))
+    assert needs_extra(model) == ["gather"]
+    files = [FileRecord(file="m.nb", bytes=1, sha256="0" * 64)]
+    fields = {"engine": "paddle-lite", "target": "arm", "precision": "fp32", "files": files}
+    plain, demanding = ModelRecord(name="a", **fields), ModelRecord(name="b", **fields, extra=["gather"])
+    library = tmp_path / "libpaddle_light_api_shared.so"
+    library.write_bytes(b"ELF polygon_box_transform conv2d")
+    check_libraries([plain, demanding], [library])
+    library.write_bytes(b"ELF conv2d")
+    check_libraries([plain], [library])
+    with pytest.raises(UserError, match=r"'b': needs gather, which .* has not.*with_extra"):
+        check_libraries([plain, demanding], [library])

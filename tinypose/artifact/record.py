@@ -95,6 +95,9 @@ class ModelRecord(Record):
     target: Literal["arm", "x86", "any"]
     precision: Literal["fp32", "fp16", "int8"]
     files: tuple[FileRecord, ...] = Field(min_length=1)
+    extra: tuple[str, ...] = Field(
+        (), description="operators for which Paddle-Lite's library must be built with_extra"
+    )
 
 
 class OriginRecord(Record):
