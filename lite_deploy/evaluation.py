@@ -62,7 +62,8 @@ def evaluation_config(
         batch: people a batch.
     """
     config = exported_config(artifact)
-    changes = {"flip": flip, "boxes": boxes, "batch_size": batch}
+    # A model takes pictures of one size.
+    changes = {"flip": flip, "boxes": boxes, "batch_size": batch, "scales": (1.0,)}
     changes = {key: value for key, value in changes.items() if value is not None}
     return config.model_copy(
         update={
@@ -83,7 +84,8 @@ def measure_joints(artifact: Artifact, network: Network, config: Config) -> Meas
         config: of `evaluation_config`.
     """
     people = people_to_evaluate(config, artifact.skeleton)
-    metrics, predictions = measure(network, people, config, artifact.skeleton)
+    fixed = artifact.output.gives == "people"
+    metrics, predictions = measure(network, people, config, artifact.skeleton, fixed=fixed)
     return Measured(
         str(config.data.val.annotations), len(people.people), people.summary, metrics, predictions
     )

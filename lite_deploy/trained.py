@@ -45,4 +45,8 @@ def load_trained(config: Config | DetectorConfig, weights: str | Path) -> Traine
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config, len(skeleton.joints))
     load_weights(net, weights)
-    return Trained(net, InputRecord(**config.input.model_dump(), fit="person"), config.output, skeleton)
+    values = config.input.model_dump()
+    fit = "person"
+    if config.output.gives == "people":
+        values["padding"], fit = None, "inside"
+    return Trained(net, InputRecord(**values, fit=fit), config.output, skeleton)

@@ -19,9 +19,11 @@ from tinypose.detection.config import DetectorConfig
 from tinypose.detection.detector import shrink
 from tinypose.errors import UserError
 from tinypose.files import sha256
+from tinypose.geometry import crop_image
 from tinypose.inference.pose_model import network_input
 from tinypose.network import Network, as_network
 from tinypose.preprocess import crop_person, normalise
+from tinypose.whole_picture import inside_matrix
 
 TOLERANCE = 1e-4
 
@@ -168,5 +170,7 @@ def fit_picture(artifact: Artifact, image: np.ndarray, box: ArrayLike | None = N
     settings = artifact.input.config()
     if artifact.input.fit == "squeeze":
         return shrink(image, settings)
+    if artifact.input.fit == "inside":
+        return crop_image(image, inside_matrix(image.shape[1::-1], settings.size), settings.size)
     whole = (0, 0, image.shape[1], image.shape[0])
     return crop_person(image, whole if box is None else box, settings)[0]

@@ -123,6 +123,22 @@ class AugmentConfig(Section):
     color: float = Field(0.0, ge=0, lt=1, description="bound of changes in brightness, contrast, saturation")
 
 
+class WholeConfig(Section):
+    """How whole pictures are varied while training bottom-up networks. The defaults are HigherHRNet's."""
+
+    scale: tuple[float, float] = Field((0.75, 1.5), description="bounds of how much more than it is seen")
+    rotation: float = Field(30.0, ge=0, le=180, description="bound in degrees")
+    shift: float = Field(40.0, ge=0, description="bound, where the picture's shorter side is 200")
+    flip_chance: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("scale")
+    @classmethod
+    def _bounds(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError("expected two numbers above 0, the smaller one first")
+        return scale
+
+
 class EvalConfig(Section):
     """How accuracy is measured."""
 
@@ -135,6 +151,19 @@ class EvalConfig(Section):
     box_threshold: float = Field(0.0, ge=0, le=1, description="detections below it are dropped")
     joint_threshold: float = Field(0.2, ge=0, le=1, description="joints below it do not rescore")
     nms: float = Field(0.9, gt=0, le=1, description="OKS above which the weaker person is dropped")
+    scales: tuple[float, ...] = Field((1.0,), description="whole pictures: look at each of these sizes")
+    rescorer: Path | None = Field(None, description="whole pictures: .pdparams of `tinypose rescore train`")
+
+    @field_validator("scales")
+    @classmethod
+    def _around_one(cls, scales: tuple[float, ...]) -> tuple[float, ...]:
+        if (
+            1.0 not in scales
+            or len(set(scales)) != len(scales)
+            or not set(scales) <= {0.25, 0.5, 1.0, 2.0, 4.0}
+        ):
+            raise ValueError("expected 1 and, if you like, others of 0.25, 0.5, 2 and 4")
+        return scales
 
 
 class TrainConfig(Section):
@@ -153,10 +182,12 @@ class TrainConfig(Section):
     weight_decay: float = Field(0.0, ge=0, le=1000, description="adam: L2; adamw: decoupled, not on vectors")
     warmup_steps: int = Field(500, ge=0, le=MOST)
     warmup_factor: float = Field(0.001, ge=0, le=1, description="what the rate starts at, as a part of it")
-    decay: Literal["step", "cosine", "flat_cosine", "none"] = "step"
+    decay: Literal["step", "cosine", "flat_cosine", "linear", "none"] = "step"
     milestones: tuple[float, ...] = Field((0.8, 0.95), description="step: when, as parts of the epochs")
     gamma: float = Field(0.1, gt=0, le=1, description="step: what the rate is multiplied by")
-    final_factor: float = Field(0.0, ge=0, le=1, description="cosine: the last rate, as a part of the first")
+    final_factor: float = Field(
+        0.0, ge=0, le=1, description="cosine, linear: the last rate, as a part of the first"
+    )
     clip: float | None = Field(None, gt=0, description="bound on the norm of all gradients together")
 
     hard_joints: int | None = Field(
@@ -257,6 +288,7 @@ class Config(Section):
     weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
+    whole: WholeConfig = WholeConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
     distill: DistillConfig | None = None
@@ -276,6 +308,17 @@ class Config(Section):
                 f"{output.name} is a detector's, and this is a pose network's config; use: {names}"
             )
         return output
+
+    @model_validator(mode="after")
+    def _whole_or_crops(self) -> "Config":
+        whole = self.output.gives == "people"
+        if whole and self.eval.boxes is not None:
+            raise ValueError(f"eval.boxes: output '{self.output.name}' finds people without boxes")
+        if not whole and (self.eval.scales != (1.0,) or self.eval.rescorer is not None):
+            raise ValueError(
+                f"eval.scales, eval.rescorer: output '{self.output.name}' sees one person's crop"
+            )
+        return self
 
 
 Schema = TypeVar("Schema", bound=BaseModel)

@@ -44,3 +44,13 @@ def normalise(crops: np.ndarray, config: InputConfig) -> np.ndarray:
             np.multiply(channel, factor, out=plane)
             plane -= term
     return result
+
+
+def as_read(pictures: np.ndarray, config: InputConfig, raw: bool) -> np.ndarray:
+    """Return what a network reads, float32 [N, 3, H, W]: normalised, or `raw` pixels, 0 to 255.
+
+    `pictures` are uint8 RGB [N, H, W, 3].
+    """
+    if raw:
+        return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32)
+    return normalise(pictures, config)

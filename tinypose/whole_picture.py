@@ -41,6 +41,12 @@ def resize_matrix(picture: tuple[int, int], resized: tuple[int, int]) -> np.ndar
     return np.column_stack([factor * np.eye(2), np.array(resized) / 2 - factor * centre])
 
 
+def inside_matrix(picture: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """Return the map that fits a whole picture into `size` (width, height), in its middle."""
+    factor = min(size[0] / picture[0], size[1] / picture[1])
+    return np.column_stack([factor * np.eye(2), (np.array(size) - factor * np.array(picture)) / 2])
+
+
 @dataclass(frozen=True)
 class WholeVariation:
     """How a picture is varied while training (HigherHRNet).

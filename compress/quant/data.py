@@ -9,8 +9,10 @@ from tinypose.config import Config
 from tinypose.console import track
 from tinypose.data.coco import Person
 from tinypose.data.merge import load_training
+from tinypose.geometry import crop_image
 from tinypose.preprocess import crop_person, normalise
 from tinypose.skeleton import Skeleton
+from tinypose.whole_picture import inside_matrix
 
 
 def calibration_people(config: Config, skeleton: Skeleton) -> list[Person]:
@@ -25,7 +27,18 @@ def calibration_people(config: Config, skeleton: Skeleton) -> list[Person]:
 
 
 def crops_of(people: list[Person], config: Config) -> np.ndarray:
-    """Cut the people out of their pictures as evaluation does: uint8 RGB [N, H, W, 3]."""
+    """Cut the people out of their pictures as evaluation does: uint8 RGB [N, H, W, 3].
+
+    Networks that see whole pictures get those of these people, as devices see them.
+    """
+    if config.output.gives == "people":
+        pictures = {person.path: person for person in people}.values()
+        return np.stack(
+            [
+                crop_image(person.read(), inside_matrix(person.size, config.input.size), config.input.size)
+                for person in track(list(pictures), "reading pictures")
+            ]
+        )
     return np.stack(
         [
             crop_person(person.read(), person.box, config.input)[0]

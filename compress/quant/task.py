@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ class Task:
     Attributes:
         config: without flip test: a device has none, so neither has what is promised of it.
         graph: BatchNorm folded, and rewritten unless it was asked not to be.
-        crops: uint8 RGB [N, H, W, 3] of the people to calibrate on.
+        crops: uint8 RGB [N, H, W, 3] of the people, or the whole pictures, to calibrate on.
         validation: the people to measure on.
         weights: the file that the network was loaded from.
     """
@@ -42,7 +43,8 @@ class Task:
 
     def measure(self, network: Network) -> float:
         """Return the main metric of a network, AP or PCKh, in percent."""
-        metrics, _ = measure(network, self.validation, self.config, self.skeleton, "")
+        fixed = self.config.output.gives == "people"  # a device has one size
+        metrics, _ = measure(network, self.validation, self.config, self.skeleton, "", fixed=fixed)
         return metrics[main_metric(self.config)] or 0.0
 
 
@@ -54,7 +56,10 @@ def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:
     """
     if config.weights is None:
         raise UserError(f"{file}: weights: not set; give -o weights=FILE, a URL, or a name of the zoo")
-    config = config.model_copy(update={"eval": config.eval.model_copy(update={"flip": False})})
+    plain: dict[str, Any] = {"eval": config.eval.model_copy(update={"flip": False})}
+    if config.output.gives == "people":
+        plain = _for_whole_pictures(config)
+    config = config.model_copy(update=plain)
     skeleton = load_skeleton(config.skeleton)
     people = calibration_people(config, skeleton)
     validation = people_to_evaluate(config, skeleton)
@@ -65,3 +70,16 @@ def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:
     traced = trace(net, (1, 3, config.input.height, config.input.width))
     graph = rewrite(traced) if rewritten else fold(traced)
     return Task(config, skeleton, graph, crops_of(people, config), validation, weights)
+
+
+def _for_whole_pictures(config: Config) -> dict[str, Any]:
+    """Return what changes for a network that sees whole pictures: one look, and no training."""
+    if config.quant.sensitivity == "ap":
+        raise UserError("quant.sensitivity: 'ap' is for networks that see crops; use 'heatmap'")
+    if config.quant.method in ("pact", "lsq"):
+        raise UserError(f"quant.method: '{config.quant.method}' is for networks that see crops; use 'ptq'")
+    once = {"flip": False, "scales": (1.0,), "rescorer": None}
+    return {
+        "eval": config.eval.model_copy(update=once),
+        "quant": config.quant.model_copy(update={"method": "ptq"}),
+    }

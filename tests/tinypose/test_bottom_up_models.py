@@ -18,7 +18,7 @@ from tinypose.models.torch_names import own_names
 
 
 class Net(nn.Layer):
-    def __init__(self, backbone, head, name="head"):
+    def __init__(self, backbone, head, name="offset_head"):
         super().__init__()
         self.backbone = backbone
         self.name = name
@@ -126,7 +126,7 @@ def test_transformer_block(shared, dilation):
     names = {f"multi_level_layers_4x_heatmap.0.0.{key}": value for key, value in params.items()}
     own = own_names(names, "case")
     block = TransformerBlock(6, [dilation])
-    load(block, {key.removeprefix("head.multi_level_layers_4x_heatmap."): v for key, v in own.items()})
+    load(block, {key.removeprefix("offset_head.multi_level_layers_4x_heatmap."): v for key, v in own.items()})
     with paddle.no_grad():
         (output,) = block(paddle.to_tensor(case["input"]))
     assert_equal(output, case[f"stn{dilation}_out"])
@@ -218,7 +218,7 @@ def test_published_cost(name):
         layer = dict(net.named_sublayers()).get(cost.name)
         if isinstance(layer, nn.Conv2DTranspose):
             total += 3 * cost.multiply_adds
-        if cost.name == "head.transition_cls.0" and "higher" not in name:
+        if cost.name == "offset_head.transition_cls.0" and "higher" not in name:
             total += 2 * cost.multiply_adds
     decimals = len(str(billions).split(".")[1])
     assert round(total * (size / small) ** 2 / 1e9, decimals) == billions

@@ -37,7 +37,10 @@ def test_every_shipped_config_loads_and_says_its_size_in_its_name(path):
     loaded = load_config(path)
     if size := re.search(r"_(\d+)x(\d+)$", path.stem):
         assert (loaded.input.height, loaded.input.width) == (int(size[1]), int(size[2]))
-    assert loaded.skeleton == "coco17"
+    if loaded.output.gives == "people":  # sees whole pictures, in a square
+        size = re.search(r"_(\d{3})(_|$)", path.stem)
+        assert loaded.input.size == (int(size[1]), int(size[1]))
+    assert loaded.skeleton == ("crowdpose14" if path.stem.endswith("_crowdpose") else "coco17")
     assert loaded.data.val is not None
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinypose.codecs import grouped
+from tinypose.codecs.tags import TagCodec
 from tinypose.skeleton import load_skeleton
 
 # Not `ties`: which of several equally cheap assignments is taken is the solver's choice.
@@ -65,10 +66,16 @@ def test_outputs_of_scales_and_mirror_images_become_one(shared):
     def outputs(scale, kind):
         return [case[f"stage{stage}_s{scale}_{kind}"][0].astype(np.float32) for stage in (1, 2)]
 
-    pairs = {scale: (outputs(scale, "plain"), outputs(scale, "flip")) for scale in (2.0, 1.0, 0.5)}
-    heatmaps, tags = grouped.aggregate(pairs, order, size)
+    codec = TagCodec(name="tags")
+
+    def both(scale):
+        plain, mirrored = ([each[None] for each in outputs(scale, kind)] for kind in ("plain", "flip"))
+        return [each[0] for each in codec.with_mirrored(plain, mirrored, order)]
+
+    pairs = {scale: both(scale) for scale in (2.0, 1.0, 0.5)}
+    heatmaps, tags = grouped.aggregate(pairs, size)
     np.testing.assert_allclose(heatmaps, case["multi_heatmap"][0], atol=1e-6)
-    heatmaps, tags = grouped.aggregate({1.0: pairs[1.0]}, order, size)
+    heatmaps, tags = grouped.aggregate({1.0: pairs[1.0]}, size)
     np.testing.assert_allclose(heatmaps, case["single_heatmap"][0], atol=1e-6)
     np.testing.assert_allclose(
         tags[:, [0, 1, 5, 16]].transpose(1, 2, 3, 0), case["tag"][0].astype(np.float32), atol=1e-5

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tinypose.codecs import regressed
+from tinypose.codecs.offsets import OffsetCodec
 from tinypose.codecs.summit import fit_gaussians
 from tinypose.skeleton import load_skeleton
 
@@ -12,30 +13,26 @@ def order(name):
     return load_skeleton("crowdpose14" if "crowdpose" in name else "coco17").flip_order
 
 
-def scale_maps(case, scale, name):
-    def read(kind, end=""):
-        return case[f"{kind}_s{scale}{end}"][0].astype(np.float32)
+def scale_maps(case, scale, name, codec):
+    """Go the way of the flip test: the outputs of the picture and of its mirror images, made one."""
 
-    points = [regressed.poses(read(f"offset{flip}")) for flip in ("", "_flip")]
-    points = regressed.average_poses(*points, order(name))
-    if "higher" not in name:
-        heatmaps = [read(f"heatmap{flip}") for flip in ("", "_flip")]
-        return regressed.average_heatmaps(*heatmaps, order(name)), points
-    heatmaps = [
-        regressed.join_higher(
-            [read(f"heatmap{flip}", f"_branch{i}") for i in range(3)], read(f"heatmap2x{flip}")
-        )
-        for flip in ("", "_flip")
-    ]
-    return regressed.average_heatmaps(*heatmaps, order(name)), regressed.double(points)
+    def outputs(flip):
+        keys = [f"heatmap{flip}_s{scale}", f"offset{flip}_s{scale}"]
+        if codec.higher:
+            branches = [f"heatmap{flip}_s{scale}_branch{i}" for i in range(3)]
+            keys = [*branches, f"heatmap2x{flip}_s{scale}", keys[1]]
+        return [case[key].astype(np.float32) for key in keys]
+
+    mirrored = outputs("_flip") * (2 if codec.higher else 1)
+    return [each[0] for each in codec.with_mirrored(outputs(""), mirrored, order(name))]
 
 
-def all_scales(case, name):
+def all_scales(case, name, kind="adaptive"):
+    codec = OffsetCodec(name="offsets", kind=kind, higher="higher" in name)
     scales = (2.0, 1.0, 0.5) if "multi" in name else (1.0,)
-    maps = {scale: scale_maps(case, scale, name) for scale in scales}
-    height, width = maps[1.0][0].shape[1:]
-    factor = 2 if "higher" in name else 4
-    return maps, (width * factor, height * factor)
+    outputs = {scale: scale_maps(case, scale, name, codec) for scale in scales}
+    height, width = case["offset_s1.0"].shape[2:]
+    return codec, outputs, codec.maps(outputs), (4 * width, 4 * height)
 
 
 def assert_close(found, expected, tolerance=1e-4):
@@ -52,7 +49,7 @@ def far_inside(keypoints, size):
 @pytest.mark.parametrize("name", ["coco", "coco_multi", "crowdpose", "higher"])
 def test_adaptive(shared, name):
     case = np.load(shared / "reference" / f"case_adaptive_decode_{name}.npz")
-    maps, size = all_scales(case, name)
+    codec, outputs, maps, size = all_scales(case, name)
     rows = case["scale_heatmap_rows"]
     step = -(-maps[1.0][0].shape[1] // rows.shape[1])
     assert_close(maps[1.0][0][:, ::step], rows, 1e-5)
@@ -63,7 +60,7 @@ def test_adaptive(shared, name):
     assert_close(centres, case["centre_score"])
     absorbed = regressed.absorb(people, centres, fused)
     assert_close(absorbed, case["absorbed"])
-    keypoints, scores = regressed.decode_adaptive(maps, size)
+    keypoints, scores = codec.combine(outputs, size)
     inside = far_inside(absorbed, size)
     assert_close(keypoints[inside], case["final"][inside], 2e-4)
     whole = inside.all(axis=1)
@@ -82,17 +79,18 @@ def test_adaptive_suppression(shared):
 @pytest.mark.parametrize("name", ["coco", "coco_multi", "crowdpose"])
 def test_dekr(shared, name):
     case = np.load(shared / "reference" / f"case_dekr_decode_{name}.npz")
-    maps, size = all_scales(case, name)
+    codec, outputs, maps, size = all_scales(case, name, "dekr")
     heatmaps, points = maps[1.0]
     assert_close(heatmaps[[0, 1, -1]], case["heatmap_avg_s1"][0], 1e-5)
     assert_close(points[:3].reshape(6, *points.shape[2:]), case["posemap_s1"][0], 1e-4)
     fused = regressed.fuse(list(maps.values()), size)
     assert_close(fused[:, ::32], case["fused_heatmap_rows"], 1e-5)
     decay = 0.8 if name == "crowdpose" else 0.9
-    keypoints, scores = regressed.decode_dekr(maps, size, decay)
+    codec = codec.model_copy(update={"decay": decay})
+    keypoints, scores = codec.combine(outputs, size)
     assert_close(keypoints, case["poses"])
     assert_close(scores, case["scores"])
-    keypoints, _ = regressed.decode_dekr(maps, size, decay, match=True)
+    keypoints, _ = codec.model_copy(update={"match": True}).combine(outputs, size)
     inside = far_inside(case["poses_matched"], size) & far_inside(keypoints, size)
     assert inside.mean() > 0.9
     assert_close(keypoints[inside], case["poses_matched"][inside], 2e-4)

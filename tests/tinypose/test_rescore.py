@@ -57,6 +57,11 @@ def test_poses_are_scored_anew(shared, rescorers, case):
     np.testing.assert_allclose(scores, expected["rescored"], rtol=1e-3, atol=1e-5)
 
 
+def test_nobody_is_scored():
+    nobody = np.zeros((0, 17, 3), np.float32)
+    assert features(nobody, SKELETONS["coco"]).shape == (0, 74)
+
+
 def test_rows_and_first_steps(shared, rescorers):
     case = json.loads((shared / "reference" / "case_rescore_data.json").read_text())
     expected = np.load(shared / "reference" / "case_rescore_data.npz")

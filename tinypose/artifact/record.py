@@ -49,8 +49,9 @@ class InputRecord(Record):
         "caller",
         description="caller: the network reads (pixel / 255 - mean) / std; model: it reads pixels, 0 to 255",
     )
-    fit: Literal["person", "squeeze"] = Field(
-        description="person: a person's box, grown to the ratio and by `padding`; squeeze: the whole picture"
+    fit: Literal["person", "squeeze", "inside"] = Field(
+        description="person: a person's box, grown to the ratio and by `padding`; squeeze: the picture; "
+        "inside: the picture in its own ratio, in the middle, black around it"
     )
     padding: float | None = Field(
         None, ge=1, le=10, description="person: how much larger than the box the crop is"
@@ -65,11 +66,9 @@ class InputRecord(Record):
     def config(self) -> InputConfig | DetectorInputConfig:
         """Return it as the section of a config that the library's preprocessing takes."""
         values = {"width": self.width, "height": self.height, "mean": self.mean, "std": self.std}
-        return (
-            DetectorInputConfig(**values)
-            if self.padding is None
-            else InputConfig(**values, padding=self.padding)
-        )
+        if self.fit == "squeeze":
+            return DetectorInputConfig(**values)
+        return InputConfig(**values) if self.padding is None else InputConfig(**values, padding=self.padding)
 
 
 class TensorRecord(Record):

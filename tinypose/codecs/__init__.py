@@ -4,7 +4,7 @@ A codec is plain numpy, and it is a section: the config's `output` and `output` 
 few values, so training, evaluation and every device read one thing. There are three kinds (`gives`):
 
 - `joints`: the network sees one person's crop (`JointCodec`): heatmap, simcc.
-- `people`: it sees the whole picture and finds everybody (`PeopleCodec`): none yet.
+- `people`: it sees the whole picture and finds everybody (`PeopleCodec`): tags, offsets.
 - `boxes`: it sees the whole picture and finds boxes (`BoxCodec`): picodet.
 
 To add one: a file in this folder with a frozen section that has a `name: Literal[...]`, its settings, and the
@@ -16,6 +16,7 @@ with pixel centres at whole numbers, and outputs are the list that a network giv
 whose first axis is the batch.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Annotated, ClassVar, Literal, Protocol
@@ -24,8 +25,11 @@ import numpy as np
 from pydantic import Field
 
 from tinypose.codecs.heatmap import HeatmapCodec
+from tinypose.codecs.offsets import OffsetCodec
 from tinypose.codecs.picodet import PicoDetCodec
+from tinypose.codecs.seen import Seen
 from tinypose.codecs.simcc import SimccCodec
+from tinypose.codecs.tags import TagCodec
 
 Size = tuple[int, int]
 Outputs = list[np.ndarray]
@@ -74,19 +78,39 @@ class JointCodec(PoseCodec, Protocol):
 
 
 class PeopleCodec(PoseCodec, Protocol):
-    """A whole picture in, everybody's joints out."""
+    """A whole picture in, everybody's joints out. A network takes pictures of any size, scaled as needed."""
 
-    def targets(self, people: np.ndarray, mask: np.ndarray, size: Size) -> tuple[np.ndarray, ...]:
+    rounds_at_smallest: ClassVar[bool]  # sizes are multiples of 64 at the smallest scale, not at 1
+
+    def map_sizes(self, size: int) -> list[int]:
+        """Return the sides of the maps that a square input of this side gives, coarse first."""
+
+    def targets(self, seen: Seen) -> tuple[np.ndarray, ...]:
         """Return what the outputs of one picture should be, and what the loss needs to know besides.
 
         Args:
-            people: float [P, J, 3], x, y in input pixels and v.
-            mask: float32 [height, width] of the input, 0 where nothing is to be learned (crowds).
-            size: of the input.
+            seen: the picture's people at each of `map_sizes`.
         """
 
-    def people(self, outputs: Outputs, size: Size) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return for each picture joints float64 [P, J, 3] (x, y in input pixels, score) and scores [P]."""
+    def mirrors(self, images: np.ndarray) -> list[np.ndarray]:
+        """Return the mirror images [N, 3, H, W] that the flip test looks at.
+
+        `with_mirrored` takes the outputs of all of them, one after another.
+        """
+
+    def combine(
+        self, scales: Mapping[float, Sequence[np.ndarray]], size: Size
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Find everybody in one picture.
+
+        Args:
+            scales: the outputs for the picture at each scale, 1 among them, without the batch, perhaps
+                joined with the mirrored ones.
+            size: width and height of the input at scale 1.
+
+        Returns:
+            Keypoints float32 [P, J, 3], x and y in input pixels and value, and scores float32 [P].
+        """
 
 
 class BoxCodec(Protocol):
@@ -110,6 +134,8 @@ class BoxCodec(Protocol):
 
 CODECS = {
     "heatmap": HeatmapCodec,
+    "tags": TagCodec,
+    "offsets": OffsetCodec,
     "picodet": PicoDetCodec,
     "simcc": SimccCodec,
 }

@@ -16,45 +16,35 @@ JOINT_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)  # trun
 NMS_KERNEL = 5
 TAG_THRESHOLD = 1.0  # tags nearer than this are one person's
 
-Outputs = Sequence[np.ndarray]  # of the network: [2 J, h, w], heatmaps and tags; [J, 2 h, 2 w], heatmaps
-
 
 def aggregate(
-    scales: Mapping[float, tuple[Outputs, Outputs | None]], flip_order: np.ndarray, size: tuple[int, int]
+    scales: Mapping[float, Sequence[np.ndarray]], size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring the outputs for one picture at several scales, and mirrored, to one set of maps.
 
     Args:
-        scales: the network's outputs at each scale, 1 among them: for the picture, and for the mirrored
-            picture or None.
-        flip_order: int [J] (`Skeleton.flip_order`).
+        scales: the network's outputs at each scale, 1 among them: heatmaps and tags [2 J, h, w], heatmaps
+            [J, 2 h, 2 w], and perhaps the same of the mirrored picture, turned back.
         size: width and height of the result, the picture's at scale 1.
 
     Returns:
         Heatmaps float32 [J, H, W], the mean of all, and tags [T, J, H, W] of scale 1.
     """
     total, tags = 0.0, []
-    for scale, (plain, mirrored) in scales.items():
-        joined = [_join(plain, scale == 1)]
-        if mirrored is not None:
-            joined.append([flip_back(each, flip_order) for each in _join(mirrored, scale == 1)])
+    for scale, outputs in scales.items():
+        joined = [_join(outputs[i : i + 2], scale == 1) for i in range(0, len(outputs), 2)]
         mean = sum(each[0] for each in joined) / len(joined)
         total = total + resize(mean, size)
         tags += [resize(each[1], size) for each in joined if scale == 1]
     return total / np.float32(len(scales)), np.stack(tags)
 
 
-def _join(outputs: Outputs, with_tags: bool) -> list[np.ndarray]:
+def _join(outputs: Sequence[np.ndarray], with_tags: bool) -> list[np.ndarray]:
     """Return the mean heatmaps of both resolutions, and the tags, at the finer one."""
     coarse, fine = outputs
     joints, size = len(fine), fine.shape[:0:-1]
     heatmaps = (resize(coarse[:joints], size) + fine) / 2
     return [heatmaps, resize(coarse[joints:], size)] if with_tags else [heatmaps]
-
-
-def flip_back(maps: np.ndarray, flip_order: np.ndarray) -> np.ndarray:
-    """Return maps [J, H, W] of a mirrored picture as those of the picture itself."""
-    return maps[flip_order, :, ::-1]
 
 
 def decode(

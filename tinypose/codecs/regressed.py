@@ -37,8 +37,16 @@ def mirror(images: np.ndarray, shift: int, keep: bool) -> np.ndarray:
 def poses(offsets: np.ndarray) -> np.ndarray:
     """Turn offsets [2 J, H, W] into the joints that pixels point at, [J, 2, H, W] (x, y) in map pixels."""
     height, width = offsets.shape[1:]
-    grid = np.stack(np.broadcast_arrays(np.arange(width), np.arange(height)[:, None])).astype(np.float32)
-    return grid - offsets.reshape(-1, 2, height, width)
+    return _grid(height, width) - offsets.reshape(-1, 2, height, width)
+
+
+def offsets_of(points: np.ndarray) -> np.ndarray:
+    """Turn poses [J, 2, H, W] back into offsets [2 J, H, W]."""
+    return (_grid(*points.shape[2:]) - points).reshape(-1, *points.shape[2:])
+
+
+def _grid(height: int, width: int) -> np.ndarray:
+    return np.stack(np.broadcast_arrays(np.arange(width), np.arange(height)[:, None])).astype(np.float32)
 
 
 def average_heatmaps(plain: np.ndarray, mirrored: np.ndarray, flip_order: np.ndarray) -> np.ndarray:
@@ -85,24 +93,29 @@ def enlarge_to(heatmaps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return enlarge(heatmaps, factor)
 
 
-def decode_adaptive(scales: Mapping[float, Maps], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def decode_adaptive(
+    scales: Mapping[float, Maps], size: tuple[int, int], threshold: float = CENTRE_THRESHOLD
+) -> tuple[np.ndarray, np.ndarray]:
     """Find all people as the adaptive network does.
 
     Args:
         scales: averaged maps at each scale, 1 among them, from the largest down.
         size: width and height of the picture at scale 1.
+        threshold: a centre is above it.
 
     Returns:
         Keypoints float32 [P, J, 3], x, y in the picture's pixels and value, and scores float32 [P].
     """
     fused = fuse(list(scales.values()), size)
-    people, centres = adaptive_proposals(scales, size[0])
+    people, centres = adaptive_proposals(scales, size[0], threshold)
     keypoints = absorb(people, centres, fused)
     fit(keypoints, centres, fused)
     return keypoints, keypoints[..., 2].mean(axis=1)
 
 
-def adaptive_proposals(scales: Mapping[float, Maps], width: int) -> tuple[np.ndarray, np.ndarray]:
+def adaptive_proposals(
+    scales: Mapping[float, Maps], width: int, threshold: float = CENTRE_THRESHOLD
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the people that centres point at, without doubles, float32 [P, J, 2], and values [P]."""
     highest = scales[1.0][0][-1].max()
     found = []
@@ -111,7 +124,7 @@ def adaptive_proposals(scales: Mapping[float, Maps], width: int) -> tuple[np.nda
         centre = heatmaps[-1]
         if scale != 1:
             centre = part * centre / centre.max() * highest
-        found.append(propose(centre, points, CENTRE_THRESHOLD * part, width / centre.shape[1]))
+        found.append(propose(centre, points, threshold * part, width / centre.shape[1]))
     people, values = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = np.array(suppress(people, values, near_by_pixels(people)), int)
     if len(kept) > MOST:
@@ -225,7 +238,11 @@ def fit(keypoints: np.ndarray, centres: np.ndarray, fused: np.ndarray, border: b
 
 
 def decode_dekr(
-    scales: Mapping[float, Maps], size: tuple[int, int], decay: float = 0.9, match: bool = False
+    scales: Mapping[float, Maps],
+    size: tuple[int, int],
+    decay: float = 0.9,
+    match: bool = False,
+    threshold: float = CENTRE_THRESHOLD,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find all people as DEKR does.
 
@@ -234,12 +251,13 @@ def decode_dekr(
         size: width and height of the picture at scale 1.
         decay: how much centres count that are found at other scales than 1; 0.9 for COCO, 0.8 for CrowdPose.
         match: move joints to the heatmaps' maxima, as the adaptive network does; values stay.
+        threshold: a centre is above it.
 
     Returns:
         Keypoints float32 [P, J, 3], x, y in the picture's pixels and value, and scores float32 [P].
     """
     fused = fuse(list(scales.values()), size)
-    people, centres = dekr_proposals(scales, decay)
+    people, centres = dekr_proposals(scales, decay, threshold)
     heats = heat_values(people, fused)
     kept = suppress(people, heats.mean(axis=1), near_by_extent(people))
     people, centres, heats = people[kept], centres[kept], heats[kept]
@@ -252,11 +270,12 @@ def decode_dekr(
     return keypoints, values.mean(axis=1).astype(np.float32)
 
 
-def dekr_proposals(scales: Mapping[float, Maps], decay: float) -> tuple[np.ndarray, np.ndarray]:
+def dekr_proposals(
+    scales: Mapping[float, Maps], decay: float, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the people that centres point at, doubles among them: float32 [P, J, 2], and values [P]."""
     found = [
-        propose(heatmaps[-1], points, CENTRE_THRESHOLD, 4 / scale)
-        for scale, (heatmaps, points) in scales.items()
+        propose(heatmaps[-1], points, threshold, 4 / scale) for scale, (heatmaps, points) in scales.items()
     ]
     plain = found[list(scales).index(1.0)][1]
     highest = plain.max() if len(plain) else np.float32(0)

@@ -39,7 +39,7 @@ def features(keypoints: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     length = np.linalg.norm(apart, axis=-1)
     trunk = [skeleton.links.index(link) for link in skeleton.trunk]
     size = np.maximum(length[:, trunk].mean(axis=1, keepdims=True), 1)
-    directions = (apart / size[..., None]).reshape(len(keypoints), -1)
+    directions = (apart / size[..., None]).reshape(len(keypoints), 2 * len(skeleton.links))
     return np.concatenate([directions, length / size, keypoints[..., 2]], axis=1)
 
 

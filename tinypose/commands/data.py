@@ -40,6 +40,8 @@ def preview(
     loaded = load_config(config, override)
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UserError(f"{output}: expected the name of a .png or .jpg file")
+    if loaded.output.gives != "joints":
+        raise UserError(f"{config}: output '{loaded.output.name}' sees whole pictures; a preview shows crops")
     check_output(output, [config])
     import cv2
     import numpy as np
@@ -107,8 +109,7 @@ def merge(
 
     Pictures are not touched: they belong into one folder.
     """
-    if output in annotations:
-        raise UserError(f"{output}: is one of the files to merge; give the result another name")
+    check_output(output, annotations)
     from tinypose.data.merge import merge_files
 
     merged = merge_files(annotations)

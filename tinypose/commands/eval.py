@@ -51,6 +51,9 @@ def evaluate(
     load_weights(net, loaded.weights)
     metrics, predictions = measure(as_network(net), people, loaded, skeleton)
     boxes = "annotated boxes" if loaded.eval.boxes is None else f"boxes of {loaded.eval.boxes}"
+    if loaded.output.gives == "people":
+        boxes = f"whole pictures, scales {', '.join(f'{each:g}' for each in loaded.eval.scales)}"
+        boxes += ", rescored" if loaded.eval.rescorer else ""
     flip = "flip test" if loaded.eval.flip else "no flip test"
     print_metrics(f"{loaded.weights}: {boxes}, {flip}", metrics)
     if output is not None:

@@ -11,6 +11,7 @@ from tinypose.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
+    from tinypose.inference.bottom_up import BottomUp
     from tinypose.inference.estimator import TopDown
     from tinypose.inference.files import Summary
     from tinypose.inference.sources import Source
@@ -58,6 +59,9 @@ def infer(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="For artifacts: threads of each engine.")] = 1,
     box_score: Annotated[float, typer.Option(min=0, max=1, help="Boxes scoring no more are left.")] = 0.4,
+    score: Annotated[
+        float, typer.Option(min=0, max=1, help="Bottom-up: people scoring no more are left out.")
+    ] = 0.15,
     detect_every: Annotated[
         int, typer.Option(min=1, help="In video: frames from detection to detection.")
     ] = 5,
@@ -100,7 +104,7 @@ def infer(
         check_not_read(outputs, [*files, boxes, pose_weights, detector_weights])
         given = _read_boxes(boxes, boxes_form, pictures) if boxes else None
         estimate, origin = _open(pose, detector, pose_weights, detector_weights, whole or given is not None,
-                                 engine, threads, box_score)  # fmt: skip
+                                 engine, threads, box_score, score)  # fmt: skip
         begun = [path for name in names if target.seen_log(name).exists() for path in target.of_video(name)]
         check_new([path for path in outputs if path not in begun], overwrite)
         settings = FollowSettings(detect_every=detect_every, smooth=smooth)
@@ -134,12 +138,20 @@ def _open(
     engine: str | None,
     threads: int,
     box_score: float,
-) -> tuple["TopDown", dict[str, Any]]:
+    score: float,
+) -> tuple["TopDown | BottomUp", dict[str, Any]]:
     """Open the networks; also say what results depend on."""
     from dataclasses import replace
 
     from tinypose.config import CONFIGS
 
+    whole = _open_bottom_up(pose, pose_weights, engine, threads, score)
+    if whole is not None:
+        if detector or detector_weights or no_detector:
+            raise UserError(
+                f"{pose}: finds everybody in a picture; --detector, --boxes and --whole are not for it"
+            )
+        return whole
     origin: dict[str, Any] = {"box_score": box_score, "detector": None}
     if pose.suffix in (".yml", ".yaml"):
         from tinypose.inference.checkpoint import estimator_from_configs
@@ -167,6 +179,35 @@ def _open(
     folders = [pose] if no_detector else [pose, detector or pose / "detector"]
     descriptions = [artifact_folder(folder) / FILE for folder in folders]
     return estimate, origin | {"networks": [read_json(each)["sha256"] for each in descriptions]}
+
+
+def _open_bottom_up(
+    pose: Path, weights: str | None, engine: str | None, threads: int, score: float
+) -> tuple["BottomUp", dict[str, Any]] | None:
+    """Open a network that sees whole pictures; None if it sees one person's crop."""
+    origin = {"score": score, "detector": None}
+    if pose.suffix in (".yml", ".yaml"):
+        from tinypose.config import load_config
+
+        config = load_config(pose)
+        if config.output.gives != "people":
+            return None
+        from tinypose.inference.checkpoint import bottom_up_from_config, choose_weights
+
+        weights = choose_weights(pose, weights or config.weights)
+        return bottom_up_from_config(config, weights, score), origin | {"networks": [str(pose), weights]}
+    from tinypose.artifact import FILE, artifact_folder
+    from tinypose.artifact.record import read_artifact
+    from tinypose.files import read_json
+    from tinypose.inference.bottom_up import BottomUp
+
+    pose = artifact_folder(pose)
+    if read_artifact(pose, check_files=False).output.gives != "people":
+        return None
+    if weights:
+        raise UserError("--pose-weights goes with a config; an artifact has its weights")
+    networks = [read_json(pose / FILE)["sha256"]]
+    return BottomUp.from_artifact(pose, engine, threads, score), origin | {"networks": networks}
 
 
 def _read_boxes(

@@ -12,6 +12,7 @@ from tinypose.data.annotations import read_top
 from tinypose.data.coco import PeopleSet, Person, load_people
 from tinypose.data.examples import TrainingSet
 from tinypose.data.mpii import load_mpii
+from tinypose.data.whole import WholePicture, WholeSet, gather_pictures
 from tinypose.errors import UserError
 from tinypose.skeleton import Skeleton, load_skeleton
 
@@ -29,11 +30,11 @@ def training_sets(data: DataConfig) -> list[DatasetConfig]:
 
 def load_training_set(
     config: Config, skeleton: Skeleton, second: InputConfig | None = None, variants: int | None = None
-) -> tuple[TrainingSet, list[str]]:
+) -> tuple[TrainingSet | WholeSet, list[str]]:
     """Load what a config trains on, ready to make batches of.
 
     Args:
-        config: sections `data`, `input`, `output`, `augment` and `train`.
+        config: sections `data`, `input`, `output`, `augment` or `whole`, and `train`.
         skeleton: of the network.
         second: see `TrainingSet`.
         variants: see `TrainingSet`.
@@ -41,6 +42,8 @@ def load_training_set(
     Returns:
         The set, and a line about each of the sets in it.
     """
+    if config.output.gives == "people":
+        return load_whole_set(config, skeleton)
     people, lines = load_training(config.data, skeleton)
     batch_size = min(config.train.batch_size, len(people))
     training = TrainingSet(
@@ -55,6 +58,24 @@ def load_training_set(
         variants,
     )
     return training, lines
+
+
+def load_whole_set(config: Config, skeleton: Skeleton) -> tuple[WholeSet, list[str]]:
+    """Load the pictures that a bottom-up network trains on; see `load_training_set`."""
+    width, height = config.input.size
+    if width != height:
+        raise UserError(f"input: expected a square to train on whole pictures, found {width}x{height}")
+    pictures: list[WholePicture] = []
+    lines = []
+    for dataset in training_sets(config.data):
+        loaded = load_set(dataset, skeleton)
+        pictures += gather_pictures(loaded, dataset)
+        lines.append(f"{Path(dataset.annotations).name}: {loaded.summary}")
+    batch_size = min(config.train.batch_size, len(pictures))
+    whole = WholeSet(
+        pictures, skeleton, config.input, config.output, config.whole, config.train.seed, batch_size
+    )
+    return whole, lines
 
 
 def load_training(data: DataConfig, skeleton: Skeleton) -> tuple[list[Person], list[str]]:

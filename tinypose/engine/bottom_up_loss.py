@@ -3,11 +3,17 @@
 Masks are 0 where a picture shows people whose joints nobody has annotated, and 1 elsewhere.
 """
 
+from collections.abc import Sequence
+
 import paddle
 import paddle.nn.functional as F
 
+from tinypose.codecs.offsets import OffsetCodec
+from tinypose.codecs.tags import TagCodec
+
 TAG_WEIGHT = 1e-3  # of HigherHRNet's pulls and pushes
 SMOOTH = 1 / 9  # distance, in map pixels, up to which the offsets' loss is quadratic
+OFFSET_WEIGHTS = {"adaptive": 0.01, "dekr": 0.03}  # of the offsets' loss
 RISE = 0.01  # exponent of a target in the weight of its pixel (SWAHR)
 
 
@@ -94,3 +100,48 @@ def offset_loss(predicted: paddle.Tensor, target: paddle.Tensor, weights: paddle
     # Paddle's is Huber's, which is `delta` times the one that grows like the distance.
     distance = F.smooth_l1_loss(predicted, target, reduction="none", delta=SMOOTH) / SMOOTH
     return (weights * distance).sum() / (weights > 0).astype("float32").sum().clip(min=1)
+
+
+def tags(
+    outputs: Sequence[paddle.Tensor], targets: Sequence[paddle.Tensor], codec: TagCodec, hard_joints: None
+) -> paddle.Tensor:
+    """Return HigherHRNet's loss, a scalar, or SWAHR's where the head gives scale maps.
+
+    Args:
+        outputs: of `HigherHead`.
+        targets: of `TagCodec.targets`, in batches.
+        codec: not asked.
+        hard_joints: not for this loss.
+    """
+    *maps, places = targets
+    joints = outputs[1].shape[1]
+    push, pull = tag_loss(outputs[0][:, joints:], places)
+    total = push + pull
+    for stage, predicted in enumerate((outputs[0][:, :joints], outputs[1])):
+        target, mask = maps[2 * stage : 2 * stage + 2]
+        if len(outputs) == 2:
+            total = total + heatmap_loss(predicted, target, mask)
+        else:
+            loss, scale = scale_adaptive_loss(predicted, outputs[2 + stage], target, mask)
+            total = total + loss + scale
+    return total.mean()
+
+
+def offsets(
+    outputs: Sequence[paddle.Tensor], targets: Sequence[paddle.Tensor], codec: OffsetCodec, hard_joints: None
+) -> paddle.Tensor:
+    """Return the adaptive network's or DEKR's loss, a scalar.
+
+    Args:
+        outputs: of `AdaptiveHead` or `DekrHead`.
+        targets: of `OffsetCodec.targets`, in batches.
+        codec: tells which.
+        hard_joints: not for this loss.
+    """
+    heatmaps, weights, distances, counts, *fine = targets
+    loss = OFFSET_WEIGHTS[codec.kind] * offset_loss(outputs[-1], distances, counts)
+    if not codec.higher:
+        return loss + heatmap_loss(outputs[0], heatmaps, weights).mean()
+    for branch in outputs[:3]:
+        loss = loss + heatmap_loss(branch, heatmaps, weights).mean() / 3
+    return loss + heatmap_loss(outputs[3], *fine).mean()

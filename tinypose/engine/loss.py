@@ -6,6 +6,7 @@ import paddle
 from paddle import nn
 
 from tinypose.codecs import Codec
+from tinypose.engine.bottom_up_loss import offsets, tags
 from tinypose.engine.simcc_loss import simcc_kl
 from tinypose.errors import UserError
 
@@ -59,7 +60,7 @@ def simcc(
 
 
 # By the codec's name: (outputs, its targets, the codec, `train.hard_joints`) -> a scalar.
-LOSSES = {"heatmap": heatmap, "simcc": simcc}
+LOSSES = {"heatmap": heatmap, "simcc": simcc, "tags": tags, "offsets": offsets}
 
 
 class PoseObjective(nn.Layer):

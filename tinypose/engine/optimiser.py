@@ -12,7 +12,7 @@ def rate_at(step: int, steps: int, config: TrainConfig) -> float:
     """Return the learning rate of a step.
 
     It warms up linearly from `warmup_factor` of the rate. Beside that it falls at `milestones`, or along
-    half a cosine to `final_factor`, or in the second half of the training only, or not at all.
+    half a cosine to `final_factor`, or in the second half of the training only, or a line, or not at all.
 
     Args:
         step: from 0, counted through all epochs.
@@ -26,6 +26,8 @@ def rate_at(step: int, steps: int, config: TrainConfig) -> float:
         factor = _cosine(done, config.final_factor)
     elif config.decay == "flat_cosine":
         factor = _cosine(max(2 * done - 1, 0), config.final_factor)
+    elif config.decay == "linear":
+        factor = config.final_factor + (1 - config.final_factor) * (1 - done)
     else:
         factor = 1.0
     if step < config.warmup_steps:

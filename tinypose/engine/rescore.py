@@ -1,7 +1,9 @@
 """Learning to score poses: from a network's poses on its training set to a rescorer."""
 
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from paddle.nn.initializer import Uniform
 from tinypose.codecs.rescore import HIDDEN, LAYERS, Rescorer, features
 from tinypose.errors import UserError
 from tinypose.metrics.coco_eval import paired
-from tinypose.skeleton import Skeleton
+from tinypose.skeleton import Skeleton, load_skeleton
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,26 @@ def collect(truth: dict[str, Any], results: list[dict[str, Any]], skeleton: Skel
     if not keypoints:
         raise UserError("rescoring: no pose in a picture with annotated people; are the results of this set?")
     return Rows(np.array(keypoints, np.float32), np.array(likeness, np.float32))
+
+
+def read_rows(path: str | Path) -> tuple[Rows, Skeleton]:
+    """Read what `tinypose rescore data` wrote, and the skeleton of its poses.
+
+    Raises:
+        UserError: the file cannot be read or is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            rows = Rows(content["keypoints"], content["likeness"])
+            name = str(content["skeleton"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: expected what `tinypose rescore data` writes: {error}") from None
+    skeleton = load_skeleton(name)
+    if rows.keypoints.shape != (len(rows.likeness), len(skeleton.joints), 3) or not len(rows.likeness):
+        raise UserError(
+            f"{path}: keypoints: expected poses of skeleton '{name}', found {rows.keypoints.shape}"
+        )
+    return rows, skeleton
 
 
 class RescoreNet(nn.Layer):

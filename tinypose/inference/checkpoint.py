@@ -2,14 +2,46 @@
 
 from pathlib import Path
 
-from tinypose.config import load_config
+from tinypose.codecs.rescore import read_rescorer
+from tinypose.config import Config, load_config
 from tinypose.detection.config import load_detector_config
 from tinypose.detection.detector import Detector
 from tinypose.errors import UserError
+from tinypose.inference.bottom_up import BottomUp
 from tinypose.inference.estimator import TopDown
 from tinypose.inference.pose_model import CropModel
 from tinypose.network import as_network
 from tinypose.skeleton import load_skeleton
+
+
+def bottom_up_from_config(config: Config, weights: str, score: float) -> BottomUp:
+    """Build a network for whole pictures; flip test, scales and rescorer as the section `eval` says.
+
+    Args:
+        config: of a network whose output finds people.
+        weights: file, URL, or name of the zoo.
+        score: people who score no more are left out.
+
+    Raises:
+        UserError: weights that cannot be had or do not fit.
+    """
+    from tinypose.models import build_model
+    from tinypose.models.weights import load_weights
+
+    skeleton = load_skeleton(config.skeleton)
+    net = build_model(config, len(skeleton.joints))
+    load_weights(net, weights)
+    rescorer = None if config.eval.rescorer is None else read_rescorer(config.eval.rescorer, skeleton)
+    return BottomUp(
+        network=as_network(net),
+        settings=config.input,
+        codec=config.output,
+        skeleton=skeleton,
+        score=score,
+        flip=config.eval.flip,
+        scales=config.eval.scales,
+        rescorer=rescorer,
+    )
 
 
 def estimator_from_configs(
@@ -38,11 +70,11 @@ def estimator_from_configs(
     config = load_config(pose)
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config, len(skeleton.joints))
-    load_weights(net, _weights(pose, pose_weights or config.weights))
+    load_weights(net, choose_weights(pose, pose_weights or config.weights))
     detect = None
     if detector is not None:
         settings = load_detector_config(detector)
-        weights = _weights(detector, detector_weights or settings.weights)
+        weights = choose_weights(detector, detector_weights or settings.weights)
         small, settings = person_only(
             load_detector(settings.model_copy(update={"weights": weights})), settings
         )
@@ -52,7 +84,8 @@ def estimator_from_configs(
     return TopDown(find_joints, skeleton, detect, box_score)
 
 
-def _weights(config: str | Path, given: str | None) -> str:
+def choose_weights(config: str | Path, given: str | None) -> str:
+    """Return the weights that are given, or the name of those published under the config's name."""
     from tinypose.models.zoo import ZOO
 
     if given is not None:

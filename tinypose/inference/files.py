@@ -20,6 +20,7 @@ from tinypose.errors import UserError
 from tinypose.files import LONGEST_NAME, write_whole
 from tinypose.images import read_image
 from tinypose.inference.background import ahead, behind
+from tinypose.inference.bottom_up import BottomUp
 from tinypose.inference.estimator import PoseEstimator, TopDown
 from tinypose.inference.follow import FollowSettings, PeopleInVideo
 from tinypose.inference.people import People
@@ -149,7 +150,7 @@ def infer_pictures(
 def infer_video(
     source: Source,
     name: str,
-    estimate: TopDown,
+    estimate: TopDown | BottomUp,
     output: Output,
     settings: FollowSettings,
     origin: dict[str, Any],

@@ -18,6 +18,7 @@ from pydantic import Field
 from tinypose.config import Section
 from tinypose.detection.boxes import clip_boxes, iou
 from tinypose.detection.detector import Boxes
+from tinypose.inference.bottom_up import BottomUp
 from tinypose.inference.estimator import TopDown
 from tinypose.inference.people import ARRAYS, JOINT_SCORE, People, no_people
 from tinypose.skeleton import Skeleton
@@ -86,7 +87,7 @@ class Seen:
 class PeopleInVideo:
     """Follows the people of one video. Keeps what it has seen: not for several threads or videos."""
 
-    def __init__(self, estimate: TopDown, settings: FollowSettings | None = None):
+    def __init__(self, estimate: TopDown | BottomUp, settings: FollowSettings | None = None):
         """Begin a video.
 
         Args:
@@ -118,7 +119,11 @@ class PeopleInVideo:
         """Run the networks on the next frame: the pose network on everyone, the detector if it is due.
 
         It is due every `detect_every` frames, while no one is followed, and at once when someone is lost.
+        A bottom-up network looks at every frame whole.
         """
+        if isinstance(self.estimate, BottomUp):
+            people = self._there(self.estimate(image))
+            return Seen(time, people, True, np.zeros_like(people.boxes))
         followed = self._where(image.shape[1], image.shape[0])
         due = self._since_detection is None or self._since_detection + 1 >= self.settings.detect_every
         if not due and len(followed):

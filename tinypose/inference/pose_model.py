@@ -18,7 +18,7 @@ from tinypose.codecs import JointCodec, Outputs
 from tinypose.config import InputConfig
 from tinypose.geometry import to_image
 from tinypose.network import Network
-from tinypose.preprocess import crop_person, normalise
+from tinypose.preprocess import as_read, crop_person
 
 
 class CropModel:
@@ -65,7 +65,7 @@ class CropModel:
             What the network reads, float32 [P, 3, height, width]; float64 [2, 3] each, image to crop pixels.
         """
         crops, matrices = zip(*(crop_person(image, box, self.settings) for box in boxes), strict=True)
-        return _as_read(np.stack(crops), self.settings, self.raw), list(matrices)
+        return as_read(np.stack(crops), self.settings, self.raw), list(matrices)
 
     def inference(self, inputs: np.ndarray) -> Outputs:
         """Run the network: float32 [P, 3, height, width] to its outputs."""
@@ -101,13 +101,7 @@ class PoseModel(CropModel):
 
 def network_input(artifact: Artifact, crops: np.ndarray) -> np.ndarray:
     """Return what the network reads from crops uint8 RGB [N, H, W, 3]: float32 [N, 3, H, W]."""
-    return _as_read(crops, artifact.input.config(), artifact.input.normalise == "model")
-
-
-def _as_read(crops: np.ndarray, settings: InputConfig, raw: bool) -> np.ndarray:
-    if raw:
-        return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-    return normalise(crops, settings)
+    return as_read(crops, artifact.input.config(), artifact.input.normalise == "model")
 
 
 def default_model() -> str:

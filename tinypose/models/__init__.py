@@ -20,13 +20,20 @@ def build_model(config: Config, joints: int) -> PoseNet:
         joints: of the skeleton.
 
     Raises:
-        UserError: no head gives such outputs.
+        UserError: no head gives such outputs, or it needs more resolutions than this backbone gives.
     """
     if config.output.name not in HEADS:
         raise UserError(
             f"output.name: no head gives '{config.output.name}'; expected one of: {', '.join(HEADS)}"
         )
-    backbone = BACKBONES[config.model.name](**config.model.model_dump(exclude={"name"}))
     head = HEADS[config.output.name]
+    settings = config.model.model_dump(exclude={"name"})
+    if head.branches > 1:
+        if config.model.name != "hrnet":
+            raise UserError(
+                f"model: output '{config.output.name}' needs an 'hrnet', found '{config.model.name}'"
+            )
+        settings["outputs"] = head.branches
+    backbone = BACKBONES[config.model.name](**settings)
     layer = head.build(backbone.channels, joints, config.output, config.input.size)
     return PoseNet(backbone, layer, head.key)

@@ -1,6 +1,6 @@
 """Heads: from a backbone's feature maps to what a codec decodes, by the codec's name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import paddle
@@ -8,6 +8,7 @@ from paddle import nn
 from paddle.nn.initializer import Normal
 
 from tinypose.codecs import Codec
+from tinypose.models.bottom_up_heads import AdaptiveHead, DekrHead, HigherHead
 from tinypose.models.rtmcc import RTMCCHead
 
 
@@ -18,10 +19,12 @@ class Head(NamedTuple):
         key: the name of its layer in checkpoints, the published one.
         build: (the backbone's `channels`, joints, codec, width and height of the input) -> a layer that turns
             what the backbone gives into an output, or a list of them.
+        branches: of how many of the backbone's resolutions it takes features.
     """
 
     key: str
     build: Callable[[Any, int, Codec, tuple[int, int]], nn.Layer]
+    branches: int = 1
 
 
 def heatmap_head(channels: int, joints: int) -> nn.Conv2D:
@@ -34,7 +37,20 @@ def simcc_head(channels: int, joints: int, codec: Codec, size: tuple[int, int]) 
     return RTMCCHead(channels, joints, (size[0] // 32, size[1] // 32), codec.bins(size))
 
 
+def offset_head(channels: Sequence[int], joints: int, codec: Codec) -> nn.Layer:
+    """Return the adaptive network's or DEKR's head on HRNet's four maps."""
+    if codec.kind == "dekr":
+        return DekrHead(channels, joints)
+    return AdaptiveHead(channels, joints, codec.higher)
+
+
 HEADS = {
     "heatmap": Head("final_conv", lambda channels, joints, codec, size: heatmap_head(channels, joints)),
     "simcc": Head("head", simcc_head),
+    "tags": Head(
+        "hrhrnet_head", lambda channels, joints, codec, size: HigherHead(channels, joints, codec.scale_aware)
+    ),
+    "offsets": Head(
+        "offset_head", lambda channels, joints, codec, size: offset_head(channels, joints, codec), 4
+    ),
 }

@@ -39,23 +39,23 @@ _RULES = [
     # The three dilations share their kernels: every one of them has a copy in the file.
     (
         r"(multi_level_layers_4x_\w+)\.(\d)\.0\.(transform_matrix_conv|stn_conv)(\d)(?=\.weight)",
-        lambda m: f"head.{m[1]}.{'matrix' if m[3].startswith('t') else 'conv'}{m[4]}",
+        lambda m: f"offset_head.{m[1]}.{'matrix' if m[3].startswith('t') else 'conv'}{m[4]}",
     ),
     (
         r"(multi_level_layers_4x_\w+)\.(\d)\.0\.transform_matrix_conv(\d)\.bias",
-        lambda m: f"head.{m[1]}.branches.{m[2]}.bias{m[3]}",
+        lambda m: f"offset_head.{m[1]}.branches.{m[2]}.bias{m[3]}",
     ),
     (
         r"(multi_level_layers_4x_\w+)\.(\d)\.0\.bn(\d)",
-        lambda m: f"head.{m[1]}.branches.{m[2]}.norm{m[3]}",
+        lambda m: f"offset_head.{m[1]}.branches.{m[2]}.norm{m[3]}",
     ),
-    (r"deconv_layers\.0\.0\.(\d)", lambda m: f"head.deconv_layers.{m[1]}"),
-    (rf"deconv_layers\.0\.1\.0\.{_BLOCK}", lambda m: f"head.deconv_layers.3.conv{m[2]}.{_part(m[1])}"),
-    (rf"head_heatmap\.0\.0\.{_BLOCK}", lambda m: f"head.head_heatmap.0.conv{m[2]}.{_part(m[1])}"),
+    (r"deconv_layers\.0\.0\.(\d)", lambda m: f"offset_head.deconv_layers.{m[1]}"),
+    (rf"deconv_layers\.0\.1\.0\.{_BLOCK}", lambda m: f"offset_head.deconv_layers.3.conv{m[2]}.{_part(m[1])}"),
+    (rf"head_heatmap\.0\.0\.{_BLOCK}", lambda m: f"offset_head.head_heatmap.0.conv{m[2]}.{_part(m[1])}"),
     (
         r"(transition_cls|transition_reg|transition_heatmap|transition_offset|final_layers|head_heatmap"
         r"|offset_feature_layers|offset_final_layer)(?=\.)",
-        lambda m: f"head.{m[1]}",
+        lambda m: f"offset_head.{m[1]}",
     ),
 ]
 

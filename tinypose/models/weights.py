@@ -7,6 +7,8 @@ from paddle import nn
 
 from tinypose.errors import UserError
 from tinypose.models.pdparams import read_params, read_state, write_params
+from tinypose.models.torch_file import is_torch_file, read_torch
+from tinypose.models.torch_names import own_names
 from tinypose.models.zoo import locate
 
 __all__ = ["load_backbone", "load_weights", "read_params", "read_state", "write_params"]
@@ -17,7 +19,8 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
 
     Args:
         net: the network; parameters and buffers keep their dtype and place.
-        source: a `.pdparams` file, its URL, or a name of the zoo (see `tinypose.models.zoo`).
+        source: a `.pdparams` file, a `.pth` file of DEKR or the adaptive network, a URL, or a name of the zoo
+            (see `tinypose.models.zoo`).
         new_head: leave what of a `PoseNet`'s head is missing or of another number of joints as it is, to
             fine-tune for another skeleton.
 
@@ -28,7 +31,8 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
         UserError: the file cannot be had or read, or its keys or shapes differ; they are listed.
     """
     path = locate(source)
-    params = read_params(path)
+    # Of PyTorch's files those of HRNet's family are known by their names: the adaptive network's and DEKR's.
+    params = own_names(read_torch(path), str(path)) if is_torch_file(path) else read_params(path)
     own = net.state_dict()
     left = []
     head = f"{net.head_key}." if hasattr(net, "head_key") else None
