@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from tinypose.commands.options import ConfigOption, OverrideOption
-from tinypose.config import load_config
 from tinypose.console import out, track
 from tinypose.errors import UserError
 from tinypose.files import check_output, write_whole
@@ -31,6 +30,8 @@ def data(
 
     The pictures are looked at in their own size, mirrored too if eval.flip says so, without a rescorer.
     """
+    from tinypose.config import load_config
+
     loaded = load_config(config, override)
     if loaded.output.gives != "people":
         raise UserError(
