@@ -67,7 +67,7 @@ def bench(
     there: --resume goes on after a lost cable, Ctrl-C or a killed process.
 
     On `emulator:CORE` nothing is timed: the instructions of one inference are counted, exactly, by class and
-    by operator; of the other options only --model, --image, --box, --label, --out and --overwrite count then.
+    by operator; of the other options only --model, --image, --box, --label, --output and --overwrite act.
 
     Exit code 1 if a case could not be measured: its output was wrong, or it crashed.
     """

@@ -175,7 +175,7 @@ def test_interrupted(exported, device_folder, tmp_path, how):
     process.send_signal(how)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"--resume --out {out}" in said.decode()
+    assert f"--resume --output {out}" in said.decode()
     assert '"reason":"interrupted"' in out.read_text() and not Path(there).exists()
 
 

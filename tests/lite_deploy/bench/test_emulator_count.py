@@ -174,7 +174,7 @@ def test_compare_is_exact(tmp_path):
     other = write_counts(tmp_path / "other.jsonl", {"arm_fp32": 1}, core="A53")
     assert isinstance(compare(old, other).exception, UserError)
     assert isinstance(compare(old, new, "--max-more-instructions", "few").exception, UserError)
-    done = CliRunner().invoke(app, ["report", str(old), "--out", str(tmp_path / "r.html")])
+    done = CliRunner().invoke(app, ["report", str(old), "--output", str(tmp_path / "r.html")])
     assert "no times" in str(done.exception)
 
 
@@ -216,7 +216,9 @@ def test_the_report_has_them_beside_the_times_of_the_same_files(tmp_path):
             visit = VisitLine(**case, **numbers, **stages, **where, **state)
             append(times, visit)
     counts = write_counts(tmp_path / "counts.jsonl", {"a": 7_000_000, "b": 9_000_000})  # another file of b
-    done = CliRunner().invoke(app, ["report", str(times), str(counts), "--out", str(tmp_path / "page.html")])
+    done = CliRunner().invoke(
+        app, ["report", str(times), str(counts), "--output", str(tmp_path / "page.html")]
+    )
     assert done.exception is None, done.output
     text = (tmp_path / "page.md").read_text()
     lines = [line for line in text.splitlines() if line.startswith(("| model | prec", "| a |", "| b |"))]
