@@ -248,11 +248,11 @@ def test_an_interrupted_video_goes_on_where_it_stopped(
                "-d", str(tmp_path / "out"), "--frames", "120"]  # fmt: skip
     log = tmp_path / "out" / "exercise.seen.jsonl"
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline and (not log.exists() or log.read_text().count("\n") < 30):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 130, output
     done = log.read_text().count("\n") - 1
     assert 29 <= done < 120
@@ -359,7 +359,7 @@ def test_ctrl_c_while_work_is_handed_over_does_not_block():
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(timeout=10)
+    thread.join(timeout=600)
     assert ended and done == [1]
 
 

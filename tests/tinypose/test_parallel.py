@@ -55,7 +55,7 @@ def launch(processes: int, config: Path, folder: Path, *overrides: str) -> tuple
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
     done = subprocess.run(
-        start + arguments, env=environment, capture_output=True, text=True, timeout=300, check=False
+        start + arguments, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return json.loads((folder / "losses.json").read_text()), read_params(folder / "run" / "last.pdparams")

@@ -99,6 +99,6 @@ def chromium(program: str) -> Iterator[Page]:
             yield Page(from_us[1], to_us[0])
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=600)
             os.close(from_us[1])
             os.close(to_us[0])

@@ -80,7 +80,7 @@ def pose_check(request):
             input="\n".join(lines) + "\n",
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # it needs ptrace, which containers forbid
         )
         assert done.returncode == 0, done.stderr[-4000:]
@@ -118,7 +118,7 @@ def sshd(tmp_path_factory) -> Iterator[Sshd]:
     folder = tmp_path_factory.mktemp("sshd")
     for name in ("host", "user", "stranger"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name]
-        subprocess.run(command, check=True, timeout=30)
+        subprocess.run(command, check=True, timeout=600)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -151,7 +151,7 @@ def sshd(tmp_path_factory) -> Iterator[Sshd]:
         yield Sshd(port, folder / "user", folder / "known")
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait(timeout=600)
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def device_folder(tmp_path_factory) -> Path:
     assert symbols, listing.stderr
     (folder / "python.cc").write_text("".join(f'extern "C" {{ void* {name}[64]; }}\n' for name in symbols))
     stand_in = folder / "libpython_standin.so"
-    subprocess.run(["g++", "-shared", "-fPIC", "-o", stand_in, folder / "python.cc"], check=True, timeout=60)
+    subprocess.run(["g++", "-shared", "-fPIC", "-o", stand_in, folder / "python.cc"], check=True, timeout=600)
     flags = f"-Wl,--no-as-needed,--allow-shlib-undefined -L{folder} -lpython_standin -Wl,-rpath,{library}"
     release = f"-DPADDLE_LITE_DIR={folder / 'release'}"
     made = build(folder / "build", release, f"-DCMAKE_EXE_LINKER_FLAGS={flags}") / "device"

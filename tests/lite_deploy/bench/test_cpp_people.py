@@ -57,7 +57,7 @@ def ask(request):
     yield answer
     process.stdin.close()
     process.stdout.close()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=600) == 0
 
 
 def numbers(words: list[str], width: int) -> np.ndarray:

@@ -345,7 +345,7 @@ def test_other_builds_find_the_same(request, library, estimate, frames, tmp_path
         input=line,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         env={"ASAN_OPTIONS": "detect_leaks=0"},
     )
     assert done.returncode == 0, done.stderr[-4000:]

@@ -27,7 +27,7 @@ def runner(request):
             [str(each) for each in [*command, *words]],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             env=environment,
         )
         return done.returncode, json.loads(done.stdout or "null"), done.stderr
@@ -79,7 +79,7 @@ def test_fp16_is_refused_where_the_processor_lacks_it(arm_build, exported):
             "--model",
             "arm_fp16",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 1 and message in json.loads(done.stdout)["message"]
 
 
@@ -146,7 +146,7 @@ def test_both_kinds_of_input(device_folder, exported, tmp_path, normalise):
     (folder / "pose.json").write_text(json.dumps(content))
     command = [device_folder / "pose_runner", "--pose", folder / "pose.json", "--model", "x86_fp32"]
     command += ["--heatmaps", tmp_path / "maps.f32", "--runs", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout
     maps = np.fromfile(tmp_path / "maps.f32", np.float32)
     assert np.isfinite(maps).all() and maps.size == 17 * 24 * 16
@@ -186,7 +186,7 @@ def test_a_batch_gives_what_the_engine_gives_here(device_folder, exported, tmp_p
     np.save(tmp_path / "in.npy", images)
     programs = {"cpp": [device_folder / "pose_runner"], "python": [sys.executable, "-m", MODULE]}
     command = [*programs[kind], *batch_words(exported, tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     line = json.loads(done.stdout)
     assert line["kind"] == "batch" and line["inputs"] == 3, done.stderr
     expected = open_model(read_artifact(exported.folder), exported.folder, "x86_fp32")(images)
@@ -234,5 +234,5 @@ def test_a_batch_that_ends_early(device_folder, exported, tmp_path):
     content = (tmp_path / "in.npy").read_bytes()
     (tmp_path / "in.npy").write_bytes(content[:-4])
     command = [device_folder / "pose_runner", *batch_words(exported, tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1 and "ends before its last number" in json.loads(done.stdout)["message"]

@@ -115,7 +115,7 @@ def test_input_that_is_wrong(words):
         ("--frames", "rgb", *size, "--rate", "0"),
     ):
         command = [str(each) for each in (*words, *options)]
-        done = subprocess.run(command, input=b"", capture_output=True, timeout=60)
+        done = subprocess.run(command, input=b"", capture_output=True, timeout=600)
         assert done.returncode == 2 and b"pose_runner: --" in done.stderr, options
 
 
@@ -127,7 +127,7 @@ def test_the_example(device_folder, pose_folder, detector_folder, estimate, shar
     command = [device_folder.parent / "people", pose_folder / "x86_fp32.nb", detector_folder / "x86_fp32.nb",
                tmp_path / "picture.ppm"]  # fmt: skip
     environment = {"LD_LIBRARY_PATH": str(device_folder)}  # where the stand-ins for Python's symbols are
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
     assert done.returncode == 0, done.stderr
     people = estimate(image)
     lines = done.stdout.splitlines()
