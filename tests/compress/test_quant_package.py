@@ -98,6 +98,22 @@ def test_edited_ranges_are_caught(package, change, message):
         read_package(folder)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c["scales"]["a"].update(input=92.64),
+        lambda c: c["scales"].pop("a"),
+        lambda c: c["config"].update(skeleton="mpii16"),
+        lambda c: c.pop("sha256"),
+    ],
+)
+def test_edits_that_could_be_true_are_caught_too(package, change):
+    folder, _, _ = package
+    edit(folder, change)
+    with pytest.raises(UserError, match="quant.json: damaged or edited"):
+        read_package(folder)
+
+
 def test_a_folder_without_a_package_says_so(tmp_path):
     with pytest.raises(UserError, match="compress quant"):
         read_package(tmp_path)
