@@ -12,9 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paddle import nn
 
+from tinypose.config import load_config
 from tinypose.errors import UserError
+from tinypose.models import build_model
 from tinypose.models.torch_file import MAGIC, is_torch_file, read_torch
+from tinypose.models.weights import load_weights
 
 FILES = ("checkpoint_2023_01_zip", "checkpoint_2023_05_legacy", "checkpoint_zip_published")
 STORAGES = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}
@@ -238,3 +242,27 @@ def test_a_checkpoint_without_tensors_is_answered(tmp_path):
     write_zip(path, {"state_dict": {"a": 3}})
     with pytest.raises(UserError, match="no tensors"):
         read_torch(path)
+
+
+def test_rtmposes_published_form_fills_the_network(tmp_path):
+    """Weights under MMPose's names and in PyTorch's shapes, as `-o weights=FILE.pth` takes them."""
+    config = load_config("rtmpose_t_256x192")
+    net, other = build_model(config, 17), build_model(config, 17)
+    linear = {f"{name}.weight" for name, each in net.named_sublayers() if isinstance(each, nn.Linear)}
+    names = {"._mean": ".running_mean", "._variance": ".running_var"}
+    state = {}
+    for key, tensor in net.state_dict().items():
+        for own, published in names.items():
+            key = key.replace(own, published)
+        value = tensor.numpy()
+        state[key] = Tensor(np.ascontiguousarray(value.T) if key in linear else value)
+    state["backbone.stem.0.bn.num_batches_tracked"] = Tensor(np.array(7))
+    path = tmp_path / "rtmpose-t.pth"
+    write_zip(path, {"meta": {}, "state_dict": state})
+    load_weights(other, path)
+    for key, tensor in net.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[key].numpy(), tensor.numpy(), err_msg=key)
+    del state["head.gau.gamma"]
+    write_zip(path, {"state_dict": state})
+    with pytest.raises(UserError, match="gau.gamma"):
+        load_weights(other, path)

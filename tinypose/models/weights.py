@@ -7,7 +7,7 @@ from paddle import nn
 
 from tinypose.errors import UserError
 from tinypose.models.pdparams import read_params, read_state, write_params
-from tinypose.models.torch_file import is_torch_file, read_torch
+from tinypose.models.torch_file import as_paddle, is_torch_file, read_torch
 from tinypose.models.torch_names import own_names
 from tinypose.models.zoo import locate
 
@@ -19,8 +19,8 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
 
     Args:
         net: the network; parameters and buffers keep their dtype and place.
-        source: a `.pdparams` file, a `.pth` file of DEKR or the adaptive network, a URL, or a name of the zoo
-            (see `tinypose.models.zoo`).
+        source: a `.pdparams` file, a `.pth` file of RTMPose, DEKR or the adaptive network, a URL, or a name
+            of the zoo (see `tinypose.models.zoo`).
         new_head: leave what of a `PoseNet`'s head is missing or of another number of joints as it is, to
             fine-tune for another skeleton.
 
@@ -31,8 +31,7 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
         UserError: the file cannot be had or read, or its keys or shapes differ; they are listed.
     """
     path = locate(source)
-    # Of PyTorch's files those of HRNet's family are known by their names: the adaptive network's and DEKR's.
-    params = own_names(read_torch(path), str(path)) if is_torch_file(path) else read_params(path)
+    params = _from_torch(net, path) if is_torch_file(path) else read_params(path)
     own = net.state_dict()
     left = []
     head = f"{net.head_key}." if hasattr(net, "head_key") else None
@@ -53,6 +52,18 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
     for key, value in _checked(path, params, own).items():
         own[key].set_value(value)
     return left
+
+
+def _from_torch(net: nn.Layer, path: Path) -> dict[str, np.ndarray]:
+    """Return what a `.pth` file holds under this project's names.
+
+    MMPose's names are those of our layers; those of the repositories of HRNet's family are brought to them.
+    """
+    params = read_torch(path)
+    if any(key.startswith("backbone.") for key in params):
+        linear = {f"{name}.weight" for name, each in net.named_sublayers() if isinstance(each, nn.Linear)}
+        return as_paddle(params, linear)
+    return own_names(params, str(path))
 
 
 def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
