@@ -10,7 +10,7 @@ step at once, as Paddle-Lite's optimiser arranges it. What is no convolution is 
 of the ARM kernels to the last bit (`compress.quant.arithmetic`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import paddle
@@ -34,22 +34,25 @@ def find_scales(graph: Graph, limits: Mapping[str, float]) -> dict[str, ConvScal
     return {node.name: ConvScale(limits[node.inputs[0]], weight_ranges(node)) for node in quantisable(graph)}
 
 
-def written_as_int8(graph: Graph, scales: Scales) -> dict[str, np.float32]:
-    """Return tensor -> step for what quantised convolutions write in whole numbers.
+def whole_tensors(graph: Graph, quantised: Collection[str]) -> dict[str, str]:
+    """Return what quantised convolutions write in whole numbers, each with its first reader.
 
     That is what only quantised convolutions read.
     """
-    readers: dict[str, list[str]] = {}
-    for node in graph.nodes:
-        for name in node.inputs:
-            readers.setdefault(name, []).append(node.name)
+    readers, quantised = graph.readers(), set(quantised)
     return {
-        node.outputs[0]: step_of(scales[readers[node.outputs[0]][0]].input)
+        node.outputs[0]: readers[node.outputs[0]][0].name
         for node in graph.nodes
-        if node.name in scales
+        if node.name in quantised
         and node.outputs[0] not in graph.outputs
-        and all(reader in scales for reader in readers[node.outputs[0]])
+        and all(reader.name in quantised for reader in readers[node.outputs[0]])
     }
+
+
+def written_as_int8(graph: Graph, scales: Scales) -> dict[str, np.float32]:
+    """Return tensor -> step for what quantised convolutions write in whole numbers."""
+    whole = whole_tensors(graph, scales)
+    return {tensor: step_of(scales[reader].input) for tensor, reader in whole.items()}
 
 
 def step_of(limit: float | np.ndarray) -> np.ndarray:

@@ -1,0 +1,88 @@
+"""What a convolution costs on ARM in FP32 and in INT8, in instructions: one thread, one image.
+
+The forms are those of Paddle-Lite's loops (2.13, backends/arm/math): a matrix product works on tiles of 8 channels
+by 12 pixels, in INT8 without `sdot` of 4 by 16; `sdot` multiplies four numbers at once. The factors were fitted by
+least squares to the instructions of each operator of both TinyPose networks, counted on the real runtime under an
+emulator as Cortex-A78 (with `sdot`) and A73 (without), and for what these do not have (3x3 kernels over all
+channels, 5x5 by channel) to a network made of such. Pointwise convolutions are met to 1 % on average (5 % without
+`sdot`), those by channel to 5 %, 3x3 over all channels to about 20 %.
+"""
+
+import math
+from typing import Literal
+
+from compress.graph.ir import Node
+from compress.graph.ops.products import is_depthwise
+from compress.graph.ops.table import Shape
+
+# float: FP32 throughout; wide: INT8 that writes FP32; whole: INT8 that writes INT8.
+Kernel = Literal["float", "wide", "whole"]
+
+
+def convolution(node: Node, read: Shape, written: Shape, kernel: Kernel, sdot: bool) -> float:
+    """Return the instructions of a `conv2d` that reads and writes tensors of these shapes.
+
+    Args:
+        node: the convolution.
+        read: of its input, [N, I, H, W].
+        written: of its output, [N, O, H', W'].
+        kernel: what it computes in, and writes.
+        sdot: whether the core multiplies INT8 four at once (ARMv8.2 `asimddp`).
+    """
+    _, inputs, _, _ = read
+    _, outputs, height, width = written
+    groups, (rows, columns) = node.attrs["groups"], node.params["weight"].shape[2:]
+    strides, taps, pixels = math.prod(node.attrs["stride"]), rows * columns, height * width
+    if is_depthwise(node):
+        return _by_channel(outputs, height, width, taps, strides, kernel)
+    if (rows, columns) == (1, 1):
+        product = _product(outputs // groups, inputs // groups, pixels, kernel, sdot)
+        return groups * (product if strides == 1 else product + 1.3 * inputs // groups * pixels)
+    macs = node.params["weight"].size * pixels
+    if kernel != "float" and sdot:  # pixels are copied into a matrix first
+        depth = inputs // groups * taps
+        return groups * (_product(outputs // groups, depth, pixels, kernel, sdot) + 1.3 * depth * pixels)
+    if taps == 9 and strides == 1 and groups == 1:  # Winograd
+        return (0.19 if kernel == "float" else 0.14) * macs + 10_000
+    return (0.38 if kernel == "float" else 0.44) * macs + 30_000
+
+
+def conversion(count: int) -> float:
+    """Return the instructions that it takes to bring so many FP32 numbers to INT8."""
+    return 1.69 * count + 1_870
+
+
+def _product(outputs: int, depth: int, pixels: int, kernel: Kernel, sdot: bool) -> float:
+    """Return the instructions of a product [outputs, depth] x [depth, pixels]."""
+    across, quarters = math.ceil(pixels / 12), math.ceil(depth / 4)
+    tiles = math.ceil(outputs / 8) * across
+    if kernel == "float":
+        return tiles * (28.6 * depth + 71) + 0.31 * depth * pixels + 87 * across + 9_100
+    if sdot and kernel == "wide":
+        return tiles * (30.0 * quarters + 211) + 0.69 * depth * pixels + 147 * across + 8_700
+    if sdot:
+        return tiles * (31.1 * quarters + 326) + 0.86 * depth * pixels + 141 * across + 7_100
+    strips = math.ceil(outputs / 4)
+    tiles = strips * math.ceil(pixels / 16)
+    if kernel == "wide":
+        each = 46.2 * quarters + 21.6 * math.ceil(depth / 8) + 178
+        return tiles * each + 0.64 * depth * pixels + 234 * strips + 6_300
+    return tiles * (56.7 * quarters + 277) + 0.49 * depth * pixels + 329 * strips + 4_200
+
+
+def _by_channel(channels: int, height: int, width: int, taps: int, strides: int, kernel: Kernel) -> float:
+    lines, count = channels * height, channels * height * width
+    if kernel == "float":
+        if taps == 9:
+            return (4.3 * count if strides == 1 else 4.8 * count + 14 * lines) + 22 * lines + 79 * channels + 3_600
+        if taps == 25:
+            return (10.9 * count + 50 * lines) if strides == 1 else (8.8 * count + 196 * lines)
+        return 0.9 * taps * count
+    if taps == 9 and strides == 1:
+        return 6.7 * lines * 16 * math.ceil(width / 16) + 281 * channels
+    if taps == 9:
+        return 4.3 * count + 43 * lines + 658 * channels + 4_600
+    if taps == 25:
+        each, line = (11.0, 23) if strides == 1 else (12.8, 39)
+        return each * count + line * lines - (1.2 * count if kernel == "wide" else 0)
+    return 0.9 * taps * count

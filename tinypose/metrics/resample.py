@@ -1,0 +1,72 @@
+"""COCO's AP of any selection of pictures, without matching anew: to see how much it hangs on who was measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tinypose.metrics.coco_eval import paired
+
+_RECALLS = np.linspace(0, 1, 101)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What COCO found in one picture, at each of its T thresholds of OKS.
+
+    Attributes:
+        scores: float [D], of what was predicted, greatest first.
+        right: bool [T, D], whether it is one of the people.
+        counted: bool [T, D], whether it counts: what is matched to a person that does not count does not.
+        people: how many there are.
+    """
+
+    scores: np.ndarray
+    right: np.ndarray
+    counted: np.ndarray
+    people: int
+
+
+def picture_matches(
+    ground_truth: dict[str, Any], results: list[dict[str, Any]], sigmas: ArrayLike
+) -> list[Matches]:
+    """Match predictions with people, as `tinypose.metrics.coco_eval.coco_ap` does; see there for the arguments.
+
+    Returns:
+        One for each picture that has people or predictions, in the order of the pictures' numbers.
+    """
+    measure = paired(ground_truth, results, "keypoints", sigmas)
+    # Categories by areas by pictures; the first area is all sizes, and there is one category.
+    pictures = measure.evalImgs[: len(measure.params.imgIds)]
+    return [
+        Matches(
+            np.asarray(each["dtScores"], np.float64),
+            np.asarray(each["dtMatches"]) > 0,
+            ~np.asarray(each["dtIgnore"], bool),
+            int((np.asarray(each["gtIgnore"]) == 0).sum()),
+        )
+        for each in pictures
+        if each is not None
+    ]
+
+
+def average_precision(pictures: Sequence[Matches]) -> float:
+    """Return COCO's AP of these pictures in percent; a picture may stand in them several times."""
+    people = sum(each.people for each in pictures)
+    if not people:
+        return 0.0
+    order = np.argsort(-np.concatenate([each.scores for each in pictures]), kind="mergesort")
+    right = np.concatenate([each.right for each in pictures], axis=1)[:, order]
+    counted = np.concatenate([each.counted for each in pictures], axis=1)[:, order]
+    true = np.cumsum(right & counted, axis=1)
+    false = np.cumsum(~right & counted, axis=1)
+    precision = true / np.maximum(true + false, np.spacing(1))
+    # The best precision at this recall or a greater one.
+    precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    found = []
+    for recall, best in zip(true / people, precision, strict=True):
+        places = np.searchsorted(recall, _RECALLS, side="left")
+        found.append(np.append(best, 0.0)[places].mean())
+    return 100 * float(np.mean(found))
