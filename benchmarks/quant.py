@@ -1,6 +1,7 @@
 """Quantisation of published PP-TinyPose: accuracy beside PaddleSlim's, and where the time goes.
 
-    python benchmarks/quant.py [--size 128x96] [--shared ../shared] [--train EPOCHS] [--charts FOLDER]
+    python benchmarks/quant.py [--size 128x96] [--shared ../shared] [--for CORE] [--train EPOCHS]
+        [--charts FOLDER]
 
 Calibrates on coco-mini train2017, measures on val2017, annotated boxes, no flip test. All is measured in this
 one run on this one machine. With `--train`, PaddleSlim's quantisation-aware training with its default
@@ -21,13 +22,16 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import paddle
 
 from compress.quant import climb, sensitivity
+from compress.quant.accuracy import Baseline, compared, measure_int8
 from compress.quant.chart import write_sensitivity
 from compress.quant.data import batches_of
 from compress.quant.pact import train_quantised
-from compress.quant.simulate import Simulation, quantisable
+from compress.quant.result import sentences
+from compress.quant.simulate import quantisable
 from compress.quant.task import Task, read_task
 from tinypose.config import Config, load_config
 from tinypose.console import out, table
@@ -39,6 +43,8 @@ from tinypose.network import as_network
 
 PARTS = ("channel_statistics", "noise_gains", "observe", "search_ranges", "find_factors", "sensitivity")
 PLAIN = "ranges (mse)"
+# Setting, convolutions in INT8, AP, its spread over draws, error of the heatmaps.
+Row = tuple[str, str, float, float | None, float]
 
 
 def main() -> None:
@@ -49,54 +55,66 @@ def main() -> None:
     parser.add_argument("--size", default="128x96", choices=["128x96", "256x192"])
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--max-drop", type=float, default=0.5)
+    parser.add_argument("--for", dest="target", default="sdot", choices=["sdot", "no-sdot", "any"])
     parser.add_argument("--train", type=int, default=0, metavar="EPOCHS")
     parser.add_argument("--charts", type=Path, help="draw the sensitivities into this folder")
     args = parser.parse_args()
     if not args.shared.is_dir():
         sys.exit(f"{args.shared}: needs the real data and weights, which are not there")
-    config = real_config(args.shared, args.size, args.max_drop)
+    config = real_config(args.shared, args.size, args.max_drop, args.target)
 
     start = time.perf_counter()
     task = read_task(config, Path(f"configs/tinypose_{args.size}.yml"))
     spent = {"reading, cropping, tracing, rewriting": time.perf_counter() - start}
     for part in PARTS:
         setattr(climb, part, timed(getattr(climb, part), part, spent))
-    Task.measure = timed(Task.measure, "measuring AP", spent)
+    Task.parts = timed(Task.parts, "measuring AP", spent)
     with tempfile.TemporaryDirectory() as folder:
         result = climb.quantise(task, Path(folder))
     total = time.perf_counter() - start
     spent["the rest"] = total - sum(spent.values())
     spent = dict(spent)  # what is measured below does not count
 
-    every = str(len(quantisable(task.graph)))
-    rows = [("FP32", "", result.fp32_ap)]
     net = build_model(config, len(task.skeleton.joints))
     load_weights(net, config.weights)
-    rows.append(("PaddleSlim, after training", every, task.measure(as_network(paddleslim(net, task)))))
-    graph, scales = plain_int8(task)
-    rows.append((f"ours: {PLAIN}", every, task.measure(Simulation(graph, scales))))
-    rows += [(f"ours: {rung.name}", str(len(rung.scales)), rung.ap) for rung in result.rungs]
+    rows = [("FP32", "0", result.fp32.ap, None, 0.0)]
+    rows.append(measured(task, result.fp32, "PaddleSlim, after training", paddleslim(net, task)))
+    rows.append(drawn(task, result.fp32, f"ours, all: {PLAIN}", *plain_int8(task)))
+    rows.append(drawn(task, result.fp32, "ours, all: equalised", *all_equalised(task)))
+    rows += [
+        (f"ours: {rung.name}", str(len(rung.scales)), rung.accuracy.ap, rung.accuracy.spread)
+        + (rung.accuracy.error,)
+        for rung in result.rungs
+    ]
     if args.train:
-        rows += trained(task, net, args.train)
+        rows += trained(task, result.fp32, net, args.train)
 
     title = f"PP-TinyPose {args.size}, {len(task.crops)} people calibrated on"
     title += f", {len(task.validation.people)} measured"
-    shown = [(name, count, f"{ap:.2f}", f"{result.fp32_ap - ap:.2f}") for name, count, ap in rows]
-    out.print(table(title, ("setting", "in INT8", "AP", "AP lost"), shown))
+    shown = [
+        (name, count, f"{ap:.2f}", "" if spread is None else f"{spread:.2f}")
+        + (f"{result.fp32.ap - ap:.2f}", f"{error:.4f}")
+        for name, count, ap, spread, error in rows
+    ]
+    out.print(table(title, ("setting", "in INT8", "AP", "spread", "AP lost", "heatmap error"), shown))
+    for line in sentences(result, "AP"):
+        out.print(line, markup=False)
     times = [(name, f"{seconds:.1f}", f"{100 * seconds / total:.0f}") for name, seconds in spent.items()]
     out.print(table(f"compress quant: {total:.0f} s in all", ("part", "s", "%"), times))
     if args.charts:
         draw(args.charts, task, args.size)
 
 
-def real_config(shared: Path, size: str, max_drop: float) -> Config:
+def real_config(shared: Path, size: str, max_drop: float, target: str) -> Config:
     """Return the config of a published network on coco-mini."""
     options = [f"weights={shared}/weights/tinypose_{size}.pdparams", "quant.method=ptq"]
     data = shared / "data" / "coco-mini"
     for part in ("train", "val"):
         options += [f"data.{part}.annotations={data}/annotations/person_keypoints_{part}2017.json"]
         options += [f"data.{part}.images={data}/{part}2017"]
-    return load_config(f"configs/tinypose_{size}.yml", [*options, f"quant.max_drop={max_drop}"])
+    return load_config(
+        f"configs/tinypose_{size}.yml", [*options, f"quant.max_drop={max_drop}", f"quant.target={target}"]
+    )
 
 
 def plain_int8(task: Task) -> tuple[Any, dict]:
@@ -107,24 +125,43 @@ def plain_int8(task: Task) -> tuple[Any, dict]:
     return task.graph, climb.calibrated(plain, task.graph, statistics, {})
 
 
-def trained(task: Task, net: paddle.nn.Layer, epochs: int) -> list[tuple[str, str, float]]:
+def all_equalised(task: Task) -> tuple[Any, dict]:
+    """Return the network equalised for INT8 in all convolutions, whatever they cost."""
+    few = climb.some_batches(task, climb.SENSITIVITY_PEOPLE)
+    statistics = climb.channel_statistics(task.graph, batches_of(task.crops, task.config))
+    found = climb.equalised(task.graph, statistics, climb.noise_gains(task.graph, few))
+    return found[0], climb.calibrated(task, *found)
+
+
+def measured(task: Task, fp32: Baseline, name: str, net: paddle.nn.Layer) -> Row:
+    """Measure a layer once; return a row of the table."""
+    sums = np.zeros(2)
+    ap = task.measure(compared(as_network(net), fp32.outputs, sums))
+    return name, str(len(quantisable(task.graph))), ap, None, sums[0] / sums[1]
+
+
+def drawn(task: Task, fp32: Baseline, name: str, graph: Any, scales: dict) -> Row:
+    """Measure one of our settings over draws of the roundings; return a row of the table."""
+    found = measure_int8(task, fp32, graph, scales, None)
+    return name, str(len(scales)), found.ap, found.spread, found.error
+
+
+def trained(task: Task, fp32: Baseline, net: paddle.nn.Layer, epochs: int) -> list[Row]:
     """Train with fake quantisation: as PaddleSlim does by default, PACT and LSQ; return rows of the table."""
     few = {"batch_size": 8, "epochs": epochs, "eval_epochs": max(1, epochs // 8)}
     settings = task.config.quant.train.model_copy(update=few)
     quant = task.config.quant.model_copy(update={"train": settings})
     config = task.config.model_copy(update={"quant": quant, "train": settings})
-    every = str(len(quantisable(task.graph)))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         quantised = paddleslim(net, task)
         fit(config, Path(folder) / "slim", quantised, PoseObjective(quantised, config.output), batch_inputs)
         params = read_params(Path(folder) / "slim" / "best.pdparams")
         quantised.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
-        rows.append((f"PaddleSlim, {epochs} epochs", every, task.measure(as_network(quantised))))
+        rows.append(measured(task, fp32, f"PaddleSlim, {epochs} epochs", quantised))
         for method in ("pact", "lsq"):
-            graph, scales = train_quantised(*plain_int8(task), config, method, Path(folder) / method)
-            ap = task.measure(Simulation(graph, scales))
-            rows.append((f"ours: {PLAIN}, then {method}, {epochs} epochs", every, ap))
+            found = train_quantised(*plain_int8(task), config, method, Path(folder) / method)
+            rows.append(drawn(task, fp32, f"ours, all: {PLAIN}, then {method}, {epochs} epochs", *found))
     return rows
 
 

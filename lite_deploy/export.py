@@ -116,6 +116,7 @@ def export(
                 trained=further,
                 quantised=len(scales),
                 kept_fp32=kept,
+                int8_for=None if package is None else package[2].target,
             ),
             cost=[_cost_record(*row) for row in cost_rows(traced, graph)],
         )

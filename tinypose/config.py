@@ -258,6 +258,10 @@ class QuantTrainConfig(TrainConfig):
 class QuantConfig(Section):
     """How a network is brought to INT8 after training."""
 
+    target: Literal["sdot", "no-sdot", "any"] = Field(
+        "sdot",
+        description="the core: what is not cheaper in INT8 there stays in FP32; any: all in INT8",
+    )
     people: int = Field(512, ge=1, le=MOST, description="people from data.train to calibrate on, at most")
     batch_size: int = Field(16, ge=1, le=65_536)
     ranges: Literal["search", "abs_max", "percentile", "mse", "kl"] = Field(

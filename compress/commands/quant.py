@@ -11,7 +11,7 @@ from tinypose.commands.train import end_stopped
 from tinypose.console import err, kept, out, table
 from tinypose.cpu import prepare_cpu
 from tinypose.errors import UserError
-from tinypose.files import check_new, claim_folder, sha256
+from tinypose.files import check_new, claim_folder
 
 if TYPE_CHECKING:
     from tinypose.config import QuantConfig
@@ -32,6 +32,10 @@ def quant(
         Literal["auto", "ptq", "pact", "lsq"] | None,
         typer.Option(help="ptq: never train; auto: lsq, if nothing else is enough."),
     ] = None,
+    target: Annotated[
+        Literal["sdot", "no-sdot", "any"] | None,
+        typer.Option("--for", help="The core: what is dearer in INT8 there stays in FP32."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a quantised network that is there already.")
     ] = False,
@@ -40,7 +44,7 @@ def quant(
         bool, typer.Option("--no-rewrite", help="Leave channel shuffles as they are, to compare.")
     ] = False,
 ) -> None:
-    """Quantise a trained network to INT8.
+    """Quantise a trained network to INT8, where that is cheaper than FP32.
 
     Calibrates on what `tinypose train` trains on, measures AP, or PCKh where data.val is MPII's, on data.val
     without flip test, as on a device, and writes a folder for `lite-deploy export --quant`. Ends with exit
@@ -54,6 +58,7 @@ def quant(
     options += [] if keep_fp32 is None else [f"quant.keep_fp32={keep_fp32}"]
     options += [] if max_drop is None else [f"quant.max_drop={max_drop}"]
     options += [] if method is None else [f"quant.method={method}"]
+    options += [] if target is None else [f"quant.target={target}"]
     from tinypose.config import load_config
 
     loaded = load_config(config, options)
@@ -69,9 +74,8 @@ def quant(
         check_new([output / "quant.json"], overwrite)
 
     prepare_cpu()
-    from compress.quant.chart import write_sensitivity
     from compress.quant.climb import quantise
-    from compress.quant.package import write_package
+    from compress.quant.result import columns, rows, sentences, write_result
     from compress.quant.task import read_task
     from tinypose.engine.measure import main_metric
     from tinypose.engine.train import Stopped
@@ -82,43 +86,16 @@ def quant(
             climb = quantise(task, output, resume)
         except Stopped as stopped:
             end_stopped(stopped)
-        chosen = climb.chosen
-        rungs = [
-            {"name": rung.name, "quantised": len(rung.scales), "kept": len(rung.kept), "ap": rung.ap}
-            for rung in climb.rungs
-        ]
-        fields = {
-            "config": task.config.model_dump(mode="json"),
-            "config_file": str(config),
-            "weights": str(loaded.weights),
-            "weights_sha256": sha256(task.weights),
-            "rewritten": not no_rewrite,
-            "people": len(task.crops),
-            "fp32_ap": climb.fp32_ap,
-            "rungs": rungs,
-            "chosen": chosen.name,
-            "kept_fp32": chosen.kept,
-            "errors": climb.errors,
-        }
-        if climb.errors:
-            write_sensitivity(output, climb.errors, climb.ap_alone, climb.fp32_ap, chosen.kept)
-        write_package(output, chosen.graph, chosen.scales, fields)
+        write_result(climb, output, str(config), rewritten=not no_rewrite)
 
-    rows = [("FP32", "", "", f"{climb.fp32_ap:.2f}", "", "")]
-    before = None
-    for each in rungs:
-        name = f"{each['name']} (chosen)" if each["name"] == chosen.name else each["name"]
-        gained = "" if before is None else f"{each['ap'] - before:+.2f}"
-        lost, before = f"{climb.fp32_ap - each['ap']:.2f}", each["ap"]
-        rows.append((name, each["quantised"], each["kept"], f"{each['ap']:.2f}", gained, lost))
     measured = len(task.validation.people)
     title = f"{loaded.weights}: {len(task.crops)} people calibrated on, {measured} measured, no flip test"
     metric = main_metric(loaded)
-    out.print(table(title, ("setting", "in INT8", "in FP32", metric, "gained", f"{metric} lost"), rows))
-    for name in chosen.kept:
-        out.print(f"left in FP32: {name} (heatmap error {climb.errors[name]:.2g})", markup=False)
+    out.print(table(title, columns(metric), rows(climb)))
+    for line in sentences(climb, metric):
+        out.print(line, markup=False)
     out.print(f"written: {output}", markup=False)
-    drop = climb.fp32_ap - chosen.ap
+    drop = climb.fp32.ap - climb.chosen.accuracy.ap
     if loaded.quant.keep_fp32 == "auto" and drop > loaded.quant.max_drop:
         err.print(
             f"not reached: lost {drop:.2f} {metric}, more than the {loaded.quant.max_drop:g} allowed; the "

@@ -36,10 +36,11 @@ def sensitivity(
 
     prepare_cpu()
     from compress.quant.chart import write_sensitivity
-    from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, some_batches
+    from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, in_int8, some_batches
     from compress.quant.data import batches_of
     from compress.quant.gains import noise_gains
     from compress.quant.observe import channel_statistics
+    from compress.quant.scales import only
     from compress.quant.sensitivity import ap_alone
     from compress.quant.sensitivity import sensitivity as measure_errors
     from compress.quant.simulate import Simulation
@@ -53,9 +54,10 @@ def sensitivity(
         graph, few = task.graph, some_batches(task, SENSITIVITY_PEOPLE)
         statistics = channel_statistics(graph, batches_of(task.crops, task.config))
         gains = noise_gains(graph, few)
+        gains = {name: gains[name] for name in in_int8(task)}
         if not plain:
             graph, statistics, gains = equalised(graph, statistics, gains)
-        scales = calibrated(task, graph, statistics, gains)
+        scales = only(calibrated(task, graph, statistics, gains), gains)
         errors = measure_errors(graph, scales, few, output / "sensitivity.npz")
         aps, fp32_ap = {}, None
         if by == "ap":

@@ -16,7 +16,7 @@ from compress.quant.scales import ConvScale, Scales
 from compress.quant.simulate import Simulation
 from compress.quant.task import Task
 from tinypose.codecs import Outputs
-from tinypose.metrics.resample import Matches, average_precision
+from tinypose.metrics.resample import Parts
 from tinypose.network import Network
 
 MOVED = 0.01  # by how much of itself a range is moved, at most, for another draw of the roundings
@@ -30,7 +30,7 @@ class Baseline:
     """The FP32 network, measured: AP in percent, what was right, and its outputs batch by batch."""
 
     ap: float
-    matches: list[Matches]
+    parts: Parts
     outputs: list[Outputs]
 
 
@@ -79,13 +79,11 @@ def measure_fp32(task: Task, graph: Graph) -> Baseline:
             outputs.append(found)
         return found
 
-    matches = task.matches(kept)
-    return Baseline(average_precision(matches), matches, outputs)
+    parts = task.parts(kept)
+    return Baseline(parts.of(range(parts.count)), parts, outputs)
 
 
-def measure_int8(
-    task: Task, fp32: Baseline, graph: Graph, scales: Scales, allowed: float | None
-) -> Accuracy:
+def measure_int8(task: Task, fp32: Baseline, graph: Graph, scales: Scales, allowed: float | None) -> Accuracy:
     """Measure a network with some convolutions in INT8, several times with roundings drawn anew.
 
     Args:
@@ -97,16 +95,16 @@ def measure_int8(
             Student's t) is on one side of it. None: there is no bound.
     """
     generator, network = np.random.default_rng(0), Simulation(graph, scales)
-    draws: list[list[Matches]] = []
+    draws: list[Parts] = []
     aps: list[float] = []
     sums = np.zeros(2)
-    while len(draws) < FEWEST or (len(draws) < MOST and not _clear(aps, fp32.ap, allowed)):
+    while len(draws) < FEWEST or (len(draws) < MOST and not clear(aps, fp32.ap, allowed)):
         if draws:
             network.set_scales(moved(graph, scales, generator))
-        draws.append(task.matches(_compared(network, fp32.outputs, sums)))
-        aps.append(average_precision(draws[-1]))
+        draws.append(task.parts(compared(network, fp32.outputs, sums)))
+        aps.append(draws[-1].of(range(draws[-1].count)))
     error = float(sums[0] / max(sums[1], 1e-12))
-    return Accuracy(tuple(aps), error, _resampled(fp32.matches, draws, generator))
+    return Accuracy(tuple(aps), error, resampled(fp32.parts, draws, generator))
 
 
 def moved(graph: Graph, scales: Scales, generator: np.random.Generator) -> dict[str, ConvScale]:
@@ -118,7 +116,7 @@ def moved(graph: Graph, scales: Scales, generator: np.random.Generator) -> dict[
     }
 
 
-def _clear(aps: Sequence[float], fp32_ap: float, allowed: float | None) -> bool:
+def clear(aps: Sequence[float], fp32_ap: float, allowed: float | None) -> bool:
     """Say whether the mean of the draws is clearly on one side of what is allowed, or nobody asks."""
     if allowed is None:
         return True
@@ -126,26 +124,26 @@ def _clear(aps: Sequence[float], fp32_ap: float, allowed: float | None) -> bool:
     return bool(abs(fp32_ap - np.mean(aps) - allowed) > reach)
 
 
-def _compared(network: Network, expected: Sequence[Outputs], sums: np.ndarray) -> Network:
-    """Return `network`, adding the squares of its error and of what was expected to `sums`, batch by batch."""
+def compared(network: Network, expected: Sequence[Outputs], sums: np.ndarray) -> Network:
+    """Return `network`, adding the squares of its error, and of what was expected, to `sums`."""
     batches = iter(expected)
 
-    def compared(images: np.ndarray) -> Outputs:
+    def run(images: np.ndarray) -> Outputs:
         found = network(images)
         for output, true in zip(found, next(batches, []), strict=False):
-            sums[:] += np.square(output - true, dtype=np.float64).sum(), np.square(true, dtype=np.float64).sum()
+            sums[:] += (
+                np.square(output - true, dtype=np.float64).sum(),
+                np.square(true, dtype=np.float64).sum(),
+            )
         return found
 
-    return compared
+    return run
 
 
-def _resampled(
-    fp32: Sequence[Matches], draws: Sequence[Sequence[Matches]], generator: np.random.Generator
-) -> tuple[float, ...]:
-    """Return the AP lost by resampled pictures, each time by another draw of the roundings; least first."""
+def resampled(fp32: Parts, draws: Sequence[Parts], generator: np.random.Generator) -> tuple[float, ...]:
+    """Return what is lost by resampled parts, each time by another draw of the roundings; least first."""
     lost = []
     for number in range(RESAMPLES):
-        places = generator.integers(0, len(fp32), len(fp32))
-        one, other = ([each[place] for place in places] for each in (fp32, draws[number % len(draws)]))
-        lost.append(average_precision(one) - average_precision(other))
+        places = generator.integers(0, fp32.count, fp32.count)
+        lost.append(fp32.of(places) - draws[number % len(draws)].of(places))
     return tuple(sorted(lost))

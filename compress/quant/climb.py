@@ -4,28 +4,27 @@ The rungs, each measured as the device computes: ranges for every tensor; equali
 sensitive convolutions left in FP32; training with fake quantisation.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from compress.graph.ir import Graph
+from compress.quant.accuracy import Accuracy, Baseline, measure_fp32, measure_int8
 from compress.quant.data import batches_of
 from compress.quant.equalise import apply_factors, apply_to_statistics, find_factors
 from compress.quant.gains import noise_gains
 from compress.quant.observe import Statistics, channel_statistics, observe
 from compress.quant.pact import train_quantised
+from compress.quant.pay import worth_int8
 from compress.quant.ranges import find_ranges
-from compress.quant.scales import ConvScale, without
+from compress.quant.scales import ConvScale, only
 from compress.quant.search import search_ranges
 from compress.quant.sensitivity import ap_alone, sensitivity
-from compress.quant.simulate import Simulation, find_scales, quantisable
+from compress.quant.simulate import find_scales, quantisable
 from compress.quant.task import Task
 from tinypose.errors import UserError
-from tinypose.network import Network
-
-Measure = Callable[[Network], float]
 
 # How many convolutions `auto` tries to leave in FP32, one after the other.
 KEEP_STEPS = (1, 2, 3, 4, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100, 128)
@@ -35,31 +34,38 @@ SENSITIVITY_PEOPLE, SEARCH_PEOPLE = 8, 4
 
 @dataclass(frozen=True)
 class Rung:
-    """One setting that was tried, and its AP in percent."""
+    """One setting that was tried, and what was measured of it.
+
+    Attributes:
+        kept: convolutions that stay in FP32 because they harm the outputs; others do because they cost less.
+    """
 
     name: str
     graph: Graph
     scales: dict[str, ConvScale]
     kept: tuple[str, ...]
-    ap: float
+    accuracy: Accuracy
 
 
 @dataclass
 class Climb:
     """The rungs so far, and the sensitivities that were measured on the way."""
 
-    measure: Measure
-    fp32_ap: float
+    task: Task
+    fp32: Baseline
     allowed: float | None
     rungs: list[Rung] = field(default_factory=list)
     errors: dict[str, float] = field(default_factory=dict)
     ap_alone: dict[str, float] = field(default_factory=dict)
 
-    def reached(self, name: str, graph: Graph, scales: dict[str, ConvScale], kept: list[str]) -> bool:
+    def reached(self, name: str, graph: Graph, scales: dict[str, ConvScale], kept: Sequence[str]) -> bool:
         """Measure a setting and note it; return whether it loses no more than is allowed."""
-        ap = self.measure(Simulation(graph, scales))
-        self.rungs.append(Rung(name, graph, scales, tuple(kept), ap))
-        return self.allowed is not None and self.fp32_ap - ap <= self.allowed
+        accuracy = measure_int8(self.task, self.fp32, graph, scales, self.allowed)
+        self.rungs.append(Rung(name, graph, scales, tuple(kept), accuracy))
+        return self._good(self.rungs[-1])
+
+    def _good(self, rung: Rung) -> bool:
+        return self.allowed is not None and self.fp32.ap - rung.accuracy.ap <= self.allowed
 
     @property
     def chosen(self) -> Rung:
@@ -68,18 +74,19 @@ class Climb:
         Without an aim, the best of those that leave as much in FP32 as was asked for.
         """
         last = self.rungs[-1]
-        if self.allowed is not None and self.fp32_ap - last.ap <= self.allowed:
+        if self._good(last):
             return last
         rungs = [rung for rung in self.rungs if self.allowed is not None or rung.kept == last.kept]
-        return max(reversed(rungs), key=lambda rung: rung.ap)
+        return max(reversed(rungs), key=lambda rung: rung.accuracy.ap)
 
 
 def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
     """Bring a network to INT8.
 
-    With `quant.keep_fp32` a number, that many convolutions stay in FP32, and the network is trained if
-    `quant.method` says so. With `auto`, the climb ends at the first rung that loses at most
-    `quant.max_drop` AP.
+    Convolutions that are not cheaper in INT8 on the core of `quant.target` stay in FP32 throughout. With
+    `quant.keep_fp32` a number, that many more stay in FP32, and the network is trained if `quant.method` says
+    so. With `auto`, the climb ends at the first rung that loses at most `quant.max_drop` AP, on average over
+    draws of the roundings (`compress.quant.accuracy`).
 
     Args:
         task: the network and its people.
@@ -87,27 +94,33 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
         resume: go on with the training there.
 
     Raises:
-        UserError: more convolutions are to be kept than there are, or calibration fails.
+        UserError: more convolutions are to be kept than there are, none is cheaper in INT8, or calibration
+            fails.
     """
-    settings, count = task.config.quant, len(quantisable(task.graph))
+    settings, quantised = task.config.quant, in_int8(task)
+    count = len(quantised)
     automatic = settings.keep_fp32 == "auto"
     if not automatic and not 0 <= settings.keep_fp32 <= count:
-        raise UserError(f"quant.keep_fp32: {settings.keep_fp32}, and the network has {count} convolutions")
+        raise UserError(f"quant.keep_fp32: {settings.keep_fp32}, and {count} convolutions would be in INT8")
+    if not quantised:
+        raise UserError(
+            f"quant.target: {settings.target}: no convolution of this network is cheaper in INT8 there; "
+            "export it in FP32, or give another --for"
+        )
     few = some_batches(task, SENSITIVITY_PEOPLE)
-    fp32_ap = task.measure(Simulation(task.graph, {}))
-    climb = Climb(task.measure, fp32_ap, settings.max_drop if automatic else None)
+    climb = Climb(task, measure_fp32(task, task.graph), settings.max_drop if automatic else None)
     graph = task.graph
     statistics = channel_statistics(graph, batches_of(task.crops, task.config))
     gains = noise_gains(graph, few)
-    scales = calibrated(task, graph, statistics, gains)
+    gains = {name: gains[name] for name in quantised}
+    scales = only(calibrated(task, graph, statistics, gains), quantised)
     if climb.reached(f"ranges ({settings.ranges})", graph, scales, []):
         return climb
     if settings.equalise:
         graph, statistics, gains = equalised(graph, statistics, gains)
-        scales = calibrated(task, graph, statistics, gains)
+        scales = only(calibrated(task, graph, statistics, gains), quantised)
         if climb.reached("equalised", graph, scales, []):
             return climb
-    kept: list[str] = []
     steps = [each for each in KEEP_STEPS if each <= min(settings.max_fp32, count)]
     steps = steps if automatic else [settings.keep_fp32]
     if any(steps):
@@ -119,14 +132,27 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
             names = sorted(names, key=climb.ap_alone.get)  # of equal AP, the greater error first
         for number in steps:
             kept = names[:number]
-            if climb.reached(f"{number} left in FP32", graph, without(scales, kept), kept):
+            if climb.reached(f"{number} left in FP32", graph, only(scales, in_int8(task, kept)), kept):
                 return climb
     method = ("lsq" if automatic else "ptq") if settings.method == "auto" else settings.method
     if method != "ptq":
         start = climb.chosen
         trained = train_quantised(start.graph, start.scales, task.config, method, folder / "training", resume)
-        climb.reached(f"trained ({method})", *trained, list(start.kept))
+        climb.reached(f"trained ({method})", *trained, start.kept)
     return climb
+
+
+def in_int8(task: Task, kept: Sequence[str] = ()) -> list[str]:
+    """Return the convolutions to have in INT8 on the core of `quant.target`, without the `kept`.
+
+    What reads the picture is not among them, unless all are asked for: it does 1 % of the work, and rounding
+    the picture, or its weights, harms the outputs more than all else together.
+    """
+    graph, target = task.graph, task.config.quant.target
+    if target == "any":
+        return [node.name for node in quantisable(graph) if node.name not in kept]
+    picture = [node.name for node in graph.nodes if graph.input in node.inputs]
+    return worth_int8(graph, target == "sdot", [*picture, *kept])
 
 
 def calibrated(
@@ -144,7 +170,10 @@ def calibrated(
 def equalised(
     graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]
 ) -> tuple[Graph, Statistics, dict[str, np.ndarray]]:
-    """Return a graph of the same function with factors moved from outlier channels into the weights."""
+    """Return a graph of the same function with factors moved from outlier channels into the weights.
+
+    They are the factors that suit the convolutions that `gains` has.
+    """
     factors = find_factors(graph, statistics, gains)
     return apply_factors(graph, factors), *apply_to_statistics(graph, statistics, gains, factors)
 

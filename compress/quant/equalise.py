@@ -8,7 +8,7 @@ Bias Correction, ICCV 2019). They do so by pairs of layers; here the factors of 
 found at once, by minimising the quantisation noise that they predict at the heatmaps.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -71,9 +71,7 @@ def factor_classes(graph: Graph) -> tuple[dict[str, np.ndarray], int]:
     return {name: label[channels].astype(np.int64) for name, channels in first.items()}, classes
 
 
-def find_factors(
-    graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray], quantised: Collection[str]
-) -> dict[str, np.ndarray]:
+def find_factors(graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Find the factors that leave the least quantisation noise at the heatmaps.
 
     The noise in channel o of a convolution's output, in units that the factors do not change, is that of
@@ -83,14 +81,14 @@ def find_factors(
         n_o = (step_x^2 sum (w_o s)^2  +  step_w,o^2 sum_c mean(x_c^2) / s_c^2) / 12
 
     with step_x = max_c (peak_c / s_c) / 127 and step_w,o = max |w_o s| / 127. Weighted by how much of it
-    arrives at the heatmaps, and summed over all convolutions, it is minimised over the logarithms of the
-    factors by L-BFGS.
+    arrives at the heatmaps, and summed over the quantised convolutions, it is minimised over the logarithms
+    of the factors by L-BFGS.
 
     Args:
         graph: BatchNorm folded.
         statistics: of `compress.quant.observe.channel_statistics`.
-        gains: of `compress.quant.gains.noise_gains`.
-        quantised: the convolutions that are to be in INT8; the others make no noise.
+        gains: of `compress.quant.gains.noise_gains`, for the convolutions that are to be in INT8; the others
+            make no noise.
 
     Returns:
         For each tensor float32 [C]: what its channels are divided by.
@@ -99,7 +97,7 @@ def find_factors(
     terms = [
         (classes[node.inputs[0]], _noise_term(node, *statistics[node.inputs[0]], gains[node.name]))
         for node in graph.convolutions()
-        if node.name in quantised
+        if node.kind == "conv2d" and node.name in gains
     ]
 
     def total(logs: np.ndarray) -> tuple[float, np.ndarray]:

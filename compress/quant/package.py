@@ -27,20 +27,32 @@ class ScaleRecord(_Record):
     weight: tuple[float, ...]
 
 
+class AccuracyRecord(_Record):
+    """What a setting was measured at (`compress.quant.accuracy`): percent, no flip test, on data.val."""
+
+    aps: tuple[float, ...] = Field(description="by draw of the roundings")
+    mean: float
+    spread: float = Field(description="standard deviation over the draws")
+    lost_low: float = Field(description="AP lost: 5 % of the resamples of people and draws lie below")
+    lost_high: float = Field(description="95 % of them lie below")
+    heatmap_error: float = Field(description="relative squared error of the outputs against FP32")
+    sure: float | None = Field(description="share of the resamples within quant.max_drop, if that is asked")
+
+
 class RungRecord(_Record):
     """One setting that was tried."""
 
     name: str
     quantised: int
     kept: int
-    ap: float
+    accuracy: AccuracyRecord
 
 
 class QuantRecord(_Record):
     """The content of `quant.json`."""
 
     format: Literal["edge-pose quantised network"] = "edge-pose quantised network"
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     graph_sha256: str
     config: dict[str, Any]
     config_file: str
@@ -48,10 +60,13 @@ class QuantRecord(_Record):
     weights_sha256: str
     rewritten: bool
     people: int = Field(description="that were calibrated on")
+    measured: int = Field(description="people that AP was measured on")
+    target: Literal["sdot", "no-sdot", "any"] = Field(description="the core that INT8 was chosen for")
+    saved_instructions: int | None = Field(description="against FP32 on that core, estimated; none for any")
     fp32_ap: float = Field(description="percent, no flip test, on data.val")
     rungs: tuple[RungRecord, ...]
     chosen: str = Field(description="the name of the rung that this is")
-    kept_fp32: tuple[str, ...]
+    kept_fp32: tuple[str, ...] = Field(description="for accuracy; others are dearer in INT8 on that core")
     errors: dict[str, float] = Field(description="sensitivity: relative squared error of the heatmaps")
     scales: dict[str, ScaleRecord]
 

@@ -1,10 +1,10 @@
 """Which convolutions are worth being in INT8 on a core: the choice that takes the fewest instructions of all.
 
-Whether a convolution is cheaper in INT8 depends on its shape and on its neighbours. A tensor that comes in FP32
-is brought to INT8 first, once for all who read it so; one that an INT8 convolution writes and none but INT8
-convolutions read stays in whole numbers. With one variable for each convolution (INT8 or not), one for each
-tensor that has to be brought to INT8, and one for each that stays in whole numbers, the total is a sum over
-variables and "if this, then that": a project selection problem (Picard, "Maximal Closure of a Graph",
+Whether a convolution is cheaper in INT8 depends on its shape and on its neighbours. A tensor that comes in
+FP32 is brought to INT8 first, once for all who read it so; one that an INT8 convolution writes and none but
+INT8 convolutions read stays in whole numbers. With one variable for each convolution (INT8 or not), one for
+each tensor that has to be brought to INT8, and one for each that stays in whole numbers, the total is a sum
+over variables and "if this, then that": a project selection problem (Picard, "Maximal Closure of a Graph",
 Management Science 1976), which a minimum cut solves exactly.
 """
 
@@ -73,7 +73,7 @@ def _saved(graph: Graph, name: str, sdot: bool, kernel: Kernel) -> float:
 
 
 class _Closure:
-    """Things to take or leave, each with a value, of which some need others: the best set that has all it needs."""
+    """Things to take or leave, each with a value, some of which need others; finds the best set."""
 
     def __init__(self) -> None:
         self.values: dict[str, int] = {}
@@ -90,8 +90,8 @@ class _Closure:
     def solve(self) -> set[str]:
         """Return the set of the greatest value.
 
-        What is worth something hangs on the source, what costs hangs on the sink; the cheapest cut between them
-        leaves on the source's side what to take.
+        What is worth something hangs on the source, what costs hangs on the sink; the cheapest cut between
+        them leaves on the source's side what to take.
         """
         if not self.values:
             return set()

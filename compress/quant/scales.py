@@ -84,6 +84,12 @@ def without(scales: Scales, names: Iterable[str]) -> dict[str, ConvScale]:
     return {name: scale for name, scale in scales.items() if name not in left_out}
 
 
+def only(scales: Scales, names: Iterable[str]) -> dict[str, ConvScale]:
+    """Return `scales` of these convolutions; the others stay in FP32."""
+    taken = set(names)
+    return {name: scale for name, scale in scales.items() if name in taken}
+
+
 def check_scales(graph: Graph, scales: Scales) -> None:
     """Raise UserError unless every range belongs to a convolution of the graph and can be used."""
     nodes = {node.name: node for node in graph.nodes}

@@ -40,7 +40,7 @@ def search_ranges(
     Args:
         graph: the network.
         histograms: of `compress.quant.observe.observe`.
-        gains: of `compress.quant.gains.noise_gains`.
+        gains: of `compress.quant.gains.noise_gains`, for the convolutions that are to be in INT8.
         batches: float32 [N, 3, H, W] each.
         percent: for the percentile.
         progress: what the progress bar says; empty for none.
@@ -50,7 +50,7 @@ def search_ranges(
         name: _distinct([find_range(histograms[name], method, percent) for method in METHODS])
         for name in _noisiest(graph, ranges, gains)
     }
-    places = _places(graph, candidates)
+    places = _places(graph, candidates, gains)
     errors = {name: np.zeros(len(limits)) for name, limits in candidates.items()}
     params = prepare(graph)
     batches = list(batches)
@@ -85,19 +85,22 @@ def search_ranges(
     return ranges | {name: candidates[name][int(np.argmin(error))] for name, error in errors.items()}
 
 
-def _places(graph: Graph, tensors: Collection[str]) -> dict[str, tuple[int, set[str]]]:
-    """Return where the first of a tensor's quantisable readers is, and all their names; in that order."""
+def _places(
+    graph: Graph, tensors: Collection[str], quantised: Collection[str]
+) -> dict[str, tuple[int, set[str]]]:
+    """Return where the first of a tensor's quantised readers is, and all their names; in that order."""
     places: dict[str, tuple[int, set[str]]] = {}
     for index, node in enumerate(graph.nodes):
-        if node.kind == "conv2d" and node.inputs[0] in tensors:
+        if node.kind == "conv2d" and node.name in quantised and node.inputs[0] in tensors:
             places.setdefault(node.inputs[0], (index, set()))[1].add(node.name)
     return places
 
 
 def _noisiest(graph: Graph, ranges: Mapping[str, float], gains: Mapping[str, np.ndarray]) -> list[str]:
     """Return the tensors whose rounding is predicted to leave the most noise at the heatmaps."""
-    noise = dict.fromkeys(ranges, 0.0)
-    for node in quantisable(graph):
+    nodes = [node for node in quantisable(graph) if node.name in gains]
+    noise = dict.fromkeys((node.inputs[0] for node in nodes), 0.0)
+    for node in nodes:
         squares = (node.params["weight"].astype(np.float64) ** 2).sum((1, 2, 3))
         noise[node.inputs[0]] += float(gains[node.name] @ squares) * ranges[node.inputs[0]] ** 2
     return sorted(noise, key=noise.get, reverse=True)[:SEARCHED]

@@ -11,10 +11,13 @@ from compress.graph.rewrite import fold, rewrite
 from compress.graph.trace import trace
 from compress.quant.data import calibration_people, crops_of
 from tinypose.config import Config
-from tinypose.data.coco import PeopleSet
-from tinypose.engine.evaluate import people_to_evaluate
+from tinypose.data.coco import PeopleSet, ground_truth
+from tinypose.engine.evaluate import people_to_evaluate, predict, to_results
 from tinypose.engine.measure import main_metric, measure
 from tinypose.errors import UserError
+from tinypose.metrics.crowdpose import crowdpose_truth
+from tinypose.metrics.pckh import head_sizes
+from tinypose.metrics.resample import Parts, ap_parts, pckh_parts
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
 from tinypose.models.zoo import locate
@@ -46,6 +49,18 @@ class Task:
         fixed = self.config.output.gives == "people"  # a device has one size
         metrics, _ = measure(network, self.validation, self.config, self.skeleton, "", fixed=fixed)
         return metrics[main_metric(self.config)] or 0.0
+
+    def parts(self, network: Network) -> Parts:
+        """Measure a network so that the main metric of any selection of pictures or people is known."""
+        people, skeleton = self.validation, self.skeleton
+        keypoints = predict(network, people.people, self.config, skeleton, "")
+        if main_metric(self.config) == "PCKh":
+            joints = np.stack([person.joints for person in people.people])
+            return pckh_parts(keypoints, joints, head_sizes(people, skeleton), skeleton.joints)
+        crowded = self.config.data.val.format == "crowdpose"
+        truth = crowdpose_truth(people) if crowded else ground_truth(people)
+        results = to_results(people.people, keypoints, self.config, skeleton)
+        return ap_parts(truth, results, skeleton.sigmas)
 
 
 def read_task(config: Config, file: Path, rewritten: bool = True) -> Task:

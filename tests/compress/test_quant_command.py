@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from compress.cli import main
-from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, some_batches
+from compress.quant.climb import SENSITIVITY_PEOPLE, calibrated, equalised, in_int8, some_batches
 from compress.quant.data import batches_of
 from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics
@@ -51,7 +51,10 @@ def small(tmp_path_factory):
 
 
 def test_a_number_to_keep_is_kept(small, monkeypatch, tmp_path, capsys):
-    assert call(monkeypatch, "quant", *small, "--keep-fp32", 3, "--output", tmp_path / "int8") == 0
+    assert (
+        call(monkeypatch, "quant", *small, "--for", "any", "--keep-fp32", 3, "--output", tmp_path / "int8")
+        == 0
+    )
     graph, scales, record = read_package(tmp_path / "int8")
     convolutions = {node.name for node in graph.convolutions()}
     assert len(record.kept_fp32) == 3 and set(scales) == convolutions - set(record.kept_fp32)
@@ -97,7 +100,9 @@ def test_sensitivity_by_ap_is_what_each_convolution_loses_alone(small, monkeypat
 
     task = read_task(load_config(small[1], [each[2:] for each in small[2:]]), "config")
     statistics = channel_statistics(task.graph, batches_of(task.crops, task.config))
-    found = equalised(task.graph, statistics, noise_gains(task.graph, some_batches(task, SENSITIVITY_PEOPLE)))
+    gains = noise_gains(task.graph, some_batches(task, SENSITIVITY_PEOPLE))
+    gains = {name: gains[name] for name in in_int8(task)}
+    found = equalised(task.graph, statistics, gains)
     scales = calibrated(task, *found)
     for name in (layers[0]["name"], layers[-1]["name"]):
         alone = task.measure(Simulation(found[0], {name: scales[name]}))

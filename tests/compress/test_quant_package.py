@@ -27,6 +27,8 @@ def package(tmp_path):
     shapes = {"image": (1, 3, 8, 8), "x": (1, 4, 8, 8), "heatmaps": (1, 5, 8, 8)}
     graph = Graph("image", ["heatmaps"], nodes, shapes)
     scales = {"a": ConvScale(0.1 + 0.2, weight_ranges(nodes[0]))}
+    measured = {"aps": [49.5, 50.0], "mean": 49.75, "spread": 0.35, "lost_low": -0.5, "lost_high": 1.0}
+    measured |= {"heatmap_error": 0.01, "sure": 0.6}
     fields = {
         "config": load_config("configs/tinypose_128x96.yml").model_dump(mode="json"),
         "config_file": "configs/tinypose_128x96.yml",
@@ -34,8 +36,11 @@ def package(tmp_path):
         "weights_sha256": "0" * 64,
         "rewritten": True,
         "people": 3,
+        "measured": 2,
+        "target": "sdot",
+        "saved_instructions": 1000,
         "fp32_ap": 50.0,
-        "rungs": [{"name": "mse ranges", "quantised": 1, "kept": 1, "ap": 49.5}],
+        "rungs": [{"name": "mse ranges", "quantised": 1, "kept": 1, "accuracy": measured}],
         "chosen": "mse ranges",
         "kept_fp32": ["b"],
         "errors": {"b": 0.1, "a": 0.01},

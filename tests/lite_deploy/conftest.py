@@ -195,6 +195,7 @@ def exported(tmp_path_factory) -> Exported:
     scales.pop(stem)
     fields = {"config": loaded.model_dump(mode="json"), "config_file": str(config), "weights": str(weights)}
     fields |= {"weights_sha256": sha256(weights), "rewritten": True, "people": 0, "fp32_ap": 0.0}
+    fields |= {"measured": 0, "target": "any", "saved_instructions": None}
     fields |= {"rungs": (), "chosen": "none", "kept_fp32": (stem,), "errors": {}}
     write_package(quant, graph, scales, fields)
 

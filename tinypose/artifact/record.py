@@ -109,7 +109,11 @@ class OriginRecord(Record):
     rewritten: bool = Field(description="whether the network was rewritten for export (compress.graph)")
     trained: bool = Field(False, description="whether quantisation trained the weights further")
     quantised: int = Field(ge=0, description="convolutions in INT8 in the INT8 models")
-    kept_fp32: tuple[str, ...] = Field((), description="convolutions left in FP32 in the INT8 models")
+    kept_fp32: tuple[str, ...] = Field((), description="convolutions left in FP32 for accuracy")
+    int8_for: Literal["sdot", "no-sdot", "any"] | None = Field(
+        None,
+        description="the core that the INT8 models are for: there they take fewer instructions than FP32",
+    )
 
 
 class CostRecord(Record):

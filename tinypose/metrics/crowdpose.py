@@ -15,6 +15,14 @@ from tinypose.skeleton import Skeleton
 LEVELS = {"AP easy": (0.0, 0.2), "AP medium": (0.2, 0.8), "AP hard": (0.8, 1.1)}  # from the first, below
 
 
+def crowdpose_truth(people: PeopleSet) -> dict[str, Any]:
+    """Return what `coco_ap` measures against, with people's areas as CrowdPose takes them."""
+    truth = ground_truth(people)
+    for entry in truth["annotations"]:
+        entry["area"] = AREA_OF_BOX * entry["bbox"][2] * entry["bbox"][3]
+    return truth
+
+
 def crowdpose_ap(
     people: PeopleSet, results: list[dict[str, Any]], skeleton: Skeleton
 ) -> dict[str, float | None]:
@@ -40,9 +48,7 @@ def crowdpose_ap(
                 "found none; with data.val.format=coco it is not needed"
             )
         crowding[image.image_id] = image.crowding
-    truth = ground_truth(people)
-    for entry in truth["annotations"]:
-        entry["area"] = AREA_OF_BOX * entry["bbox"][2] * entry["bbox"][3]
+    truth = crowdpose_truth(people)
     metrics = coco_ap(truth, results, skeleton.sigmas)
     for name, (least, below) in LEVELS.items():
         chosen = {i for i, index in crowding.items() if least <= index < below}

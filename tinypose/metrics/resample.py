@@ -1,6 +1,6 @@
-"""COCO's AP of any selection of pictures, without matching anew: to see how much it hangs on who was measured."""
+"""AP or PCKh of any selection of what was measured, without matching anew: how much it hangs on who that was."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinypose.metrics.coco_eval import paired
+from tinypose.metrics.pckh import pckh
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What was measured, part by part: pictures for AP, people for PCKh.
+
+    Attributes:
+        count: of parts.
+        of: the metric in percent of the parts at some places; a place may be named several times.
+    """
+
+    count: int
+    of: Callable[[Sequence[int]], float]
+
 
 _RECALLS = np.linspace(0, 1, 101)
 
@@ -70,3 +85,19 @@ def average_precision(pictures: Sequence[Matches]) -> float:
         places = np.searchsorted(recall, _RECALLS, side="left")
         found.append(np.append(best, 0.0)[places].mean())
     return 100 * float(np.mean(found))
+
+
+def ap_parts(ground_truth: dict[str, Any], results: list[dict[str, Any]], sigmas: ArrayLike) -> Parts:
+    """Return COCO's AP of keypoints by pictures; see `tinypose.metrics.coco_eval.coco_ap`."""
+    matches = picture_matches(ground_truth, results, sigmas)
+    return Parts(len(matches), lambda places: average_precision([matches[place] for place in places]))
+
+
+def pckh_parts(keypoints: np.ndarray, joints: np.ndarray, sizes: np.ndarray, names: Sequence[str]) -> Parts:
+    """Return PCKh by people; see `tinypose.metrics.pckh.pckh`."""
+
+    def of(places: Sequence[int]) -> float:
+        chosen = np.asarray(places, int)
+        return pckh(keypoints[chosen], joints[chosen], sizes[chosen], names)["PCKh"] or 0.0
+
+    return Parts(len(keypoints), of)
