@@ -71,14 +71,14 @@ def sentences(climb: Climb, metric: str) -> list[str]:
     low, high = accuracy.interval
     drop, draws = climb.fp32.ap - accuracy.ap, len(accuracy.aps)
     said.append(
-        f"{metric} lost on these {measured} people: {drop:.2f}, the mean of {draws} draws of the roundings; on "
-        f"other people like them: {low:.2f} to {high:.2f} in nine of ten cases"
+        f"{metric} lost on these {measured} people: {drop:.2f}, the mean of {draws} draws of the roundings; "
+        f"on other people like them: {low:.2f} to {high:.2f} in nine of ten cases"
     )
     if climb.allowed is not None:
         sure = accuracy.sure(climb.allowed)
         said.append(
-            f"that such people lose no more than {climb.allowed:g} {metric} is {sure:.0%} sure; more people in "
-            "data.val make it surer"
+            f"that such people lose no more than {climb.allowed:g} {metric} is {sure:.0%} sure; more people "
+            "in data.val make it surer"
         )
     return said
 

@@ -1,4 +1,4 @@
-"""AP or PCKh of any selection of what was measured, without matching anew: how much it hangs on who that was."""
+"""AP or PCKh of any selection of what was measured: to see how much it hangs on who that was."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Matches:
 def picture_matches(
     ground_truth: dict[str, Any], results: list[dict[str, Any]], sigmas: ArrayLike
 ) -> list[Matches]:
-    """Match predictions with people, as `tinypose.metrics.coco_eval.coco_ap` does; see there for the arguments.
+    """Match predictions with people; see `tinypose.metrics.coco_eval.coco_ap` for the arguments.
 
     Returns:
         One for each picture that has people or predictions, in the order of the pictures' numbers.
