@@ -68,7 +68,7 @@ def test_a_number_to_keep_is_kept(small, monkeypatch, tmp_path, capsys):
     ("words", "message"),
     [
         (["-oweights=missing.pdparams"], "missing.pdparams"),
-        (["--keep-fp32", "few"], "quant.keep_fp32"),
+        (["--keep-fp32", "few"], "--keep-fp32 few"),
         (["--keep-fp32", "10000"], "quant.keep_fp32"),
         (["-oquant.rnages=mse"], "did you mean 'ranges'"),
         (["-odata.train.annotations=none.json"], "none.json"),
@@ -87,6 +87,15 @@ def test_the_same_command_writes_the_same_bytes(small, monkeypatch, tmp_path):
     assert {"graph.npz", "quant.json", "sensitivity.json", "sensitivity.png"} <= set(names)
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+
+    # For cores with sdot, unless told otherwise: nothing by channel, nor what reads the picture, is in INT8.
+    graph, scales, record = read_package(tmp_path / "one")
+    chosen = [node for node in graph.nodes if node.name in scales]
+    assert chosen and not any(node.attrs["groups"] > 1 or graph.input in node.inputs for node in chosen)
+    assert record.target == "sdot" and record.saved_instructions > 0
+    accuracy = record.rungs[-1].accuracy
+    assert len(accuracy.aps) >= 3 and accuracy.lost_low <= accuracy.lost_high and accuracy.heatmap_error > 0
+    assert accuracy.mean == pytest.approx(np.mean(accuracy.aps))
 
 
 def test_sensitivity_by_ap_is_what_each_convolution_loses_alone(small, monkeypatch, tmp_path, capsys):

@@ -91,7 +91,7 @@ def edit(folder, change):
         (lambda c: c["scales"]["a"].update(input=-1.0), "above 0"),
         (lambda c: c["scales"]["a"].update(input=float("nan")), "above 0"),
         (lambda c: c["scales"]["a"]["weight"].pop(), "expected 4 float32 weight ranges"),
-        (lambda c: c.update(version=2), "version"),
+        (lambda c: c.update(version=1), "version"),
         (lambda c: c.update(extra=1), "unknown key 'extra'"),
         (lambda c: c.pop("scales"), "scales"),
     ],

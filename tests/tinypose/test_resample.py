@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinypose.metrics.oks import coco_ap
+from tinypose.metrics.coco_eval import coco_ap
 from tinypose.metrics.resample import average_precision, picture_matches
 
 SIGMAS = np.full(3, 0.07)
@@ -56,7 +56,8 @@ def test_a_picture_taken_twice_counts_twice():
     # Every picture as often as the others changes neither precision nor recall of groups of equal score.
     assert average_precision(pictures * 2) == pytest.approx(average_precision(pictures), abs=2.0)
     people = [each for each in pictures if each.people]
-    right = [each for each in people if each.right.all() and each.right.size]
+    right = [each for each in people if (each.right & each.counted).all() and each.scores.size]
     wrong = [each for each in people if not each.right.any()]
     assert right and wrong
+    assert average_precision([right[0]]) > average_precision([right[0], wrong[0]])
     assert average_precision([right[0], wrong[0]]) > average_precision([right[0], wrong[0], wrong[0]])
