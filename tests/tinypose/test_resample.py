@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinypose.metrics.coco_eval import coco_ap
-from tinypose.metrics.resample import average_precision, picture_matches
+from tinypose.metrics.pckh import pckh
+from tinypose.metrics.resample import average_precision, pckh_parts, picture_matches
 
 SIGMAS = np.full(3, 0.07)
 
@@ -61,3 +62,13 @@ def test_a_picture_taken_twice_counts_twice():
     assert right and wrong
     assert average_precision([right[0]]) > average_precision([right[0], wrong[0]])
     assert average_precision([right[0], wrong[0]]) > average_precision([right[0], wrong[0], wrong[0]])
+
+
+def test_pckh_of_all_people_is_pckh():
+    rng = np.random.default_rng(1)
+    joints = np.concatenate([rng.uniform(0, 100, (9, 3, 2)), rng.integers(0, 2, (9, 3, 1))], axis=2)
+    found = joints + rng.normal(0, 4, joints.shape)
+    sizes, names = rng.uniform(5, 15, 9), ("nose", "left_hip", "right_hip")
+    parts = pckh_parts(found, joints, sizes, names)
+    assert parts.of(range(parts.count)) == pytest.approx(pckh(found, joints, sizes, names)["PCKh"])
+    assert parts.of([2] * 5) == pytest.approx(parts.of([2]))
