@@ -58,12 +58,6 @@ def quantise_weight(weight: np.ndarray, limits: np.ndarray) -> np.ndarray:
     return np.clip(rounded, -LEVELS, LEVELS).astype(np.int8)
 
 
-def round_weight(weight: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return float32 [O, I, kH, kW]: the multiples of limit / 127 that the device multiplies by."""
-    steps = (limits / np.float32(LEVELS)).reshape(-1, *[1] * (weight.ndim - 1))
-    return (quantise_weight(weight, limits) * steps).astype(np.float32)
-
-
 def quantise(graph: Graph, scales: Scales) -> dict[str, QuantisedConv]:
     """Return the convolutions of a graph that `scales` names, with weights in whole numbers.
 
