@@ -13,7 +13,7 @@ from compress.quant.data import calibration_people, crops_of
 from tinypose.config import Config
 from tinypose.data.coco import PeopleSet, ground_truth
 from tinypose.engine.evaluate import people_to_evaluate, predict, to_results
-from tinypose.engine.measure import main_metric, measure
+from tinypose.engine.measure import main_metric, measure, predict_pictures
 from tinypose.errors import UserError
 from tinypose.metrics.crowdpose import crowdpose_truth
 from tinypose.metrics.pckh import head_sizes
@@ -52,14 +52,18 @@ class Task:
 
     def parts(self, network: Network) -> Parts:
         """Measure a network so that the main metric of any selection of pictures or people is known."""
-        people, skeleton = self.validation, self.skeleton
-        keypoints = predict(network, people.people, self.config, skeleton, "")
-        if main_metric(self.config) == "PCKh":
-            joints = np.stack([person.joints for person in people.people])
-            return pckh_parts(keypoints, joints, head_sizes(people, skeleton), skeleton.joints)
-        crowded = self.config.data.val.format == "crowdpose"
+        config, people, skeleton = self.config, self.validation, self.skeleton
+        if config.output.gives == "people":
+            pictures = people.pictures.values()
+            results = predict_pictures(network, pictures, config, skeleton, "", fixed=True)
+        else:
+            keypoints = predict(network, people.people, config, skeleton, "")
+            if main_metric(config) == "PCKh":
+                joints = np.stack([person.joints for person in people.people])
+                return pckh_parts(keypoints, joints, head_sizes(people, skeleton), skeleton.joints)
+            results = to_results(people.people, keypoints, config, skeleton)
+        crowded = config.data.val.format == "crowdpose"
         truth = crowdpose_truth(people) if crowded else ground_truth(people)
-        results = to_results(people.people, keypoints, self.config, skeleton)
         return ap_parts(truth, results, skeleton.sigmas)
 
 
