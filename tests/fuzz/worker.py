@@ -143,7 +143,8 @@ def package(folder: Path) -> Path:
     fields = {
         "config": load_config(CONFIGS / "tinypose_128x96.yml").model_dump(mode="json"),
         "config_file": "c.yml", "weights": "w", "weights_sha256": "0" * 64, "rewritten": True, "people": 3,
-        "measured": 3, "target": "any", "saved_instructions": None, "fp32_ap": 50.0, "rungs": [], "chosen": "mse",
+        "measured": 3, "target": "any", "saved_instructions": None, "fp32_ap": 50.0,
+        "rungs": [], "chosen": "mse",
         "kept_fp32": [], "errors": {"a": 0.1},
     }  # fmt: skip
     write_package(folder, made, {"a": ConvScale(0.1, weight_ranges(made.nodes[0]))}, fields)
