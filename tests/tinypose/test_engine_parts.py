@@ -68,6 +68,13 @@ def test_the_rate_follows_a_cosine():
     assert rate_at(101, 101, config) == pytest.approx(0.2)
 
 
+def test_the_rate_follows_a_line():
+    config = TrainConfig(learning_rate=2.0, warmup_steps=10, warmup_factor=0.1, decay="linear")
+    rates = [rate_at(step, 101, config) for step in range(102)]
+    assert rates[0] == pytest.approx(0.2) and rates[101] == 0
+    np.testing.assert_allclose(rates[10:], 2 * (1 - np.arange(10, 102) / 101))
+
+
 def linear(seed: int) -> nn.Layer:
     paddle.seed(seed)
     return nn.Linear(3, 2)
