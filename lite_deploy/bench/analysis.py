@@ -15,7 +15,7 @@ OTHERS = 0.25, 0.1  # cores that other programs may keep busy: so many, or this 
 
 @dataclass(frozen=True)
 class CaseStats:
-    """One case: latencies in milliseconds from picture to joints, and what happened meanwhile."""
+    """One case: latencies in milliseconds from picture to joints or boxes, and what happened meanwhile."""
 
     model: str
     precision: str

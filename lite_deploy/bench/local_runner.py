@@ -92,17 +92,14 @@ def _bind(options: argparse.Namespace) -> None:
 
 def _measure(options: argparse.Namespace) -> dict:
     _bind(options)
-    from lite_deploy.bench.scene import Scene, joints_in_picture
+    from lite_deploy.bench.scene import Scene, decode, scene_input
     from lite_deploy.engines import open_model
     from tinypose.artifact.record import read_artifact
     from tinypose.images import read_image
-    from tinypose.inference.pose_model import network_input
-    from tinypose.preprocess import crop_person
 
     cv2.setNumThreads(options.threads)
     # Only the files of one model are here; the runner's caller has compared their checksums.
     artifact = read_artifact(options.pose, check_files=False)
-    config = artifact.input.config()
     scene = Scene(read_image(options.image), tuple(float(number) for number in options.box.split(",")))
 
     start = time.perf_counter()
@@ -113,11 +110,11 @@ def _measure(options: argparse.Namespace) -> dict:
 
     def run() -> list[np.ndarray]:
         times = [time.perf_counter()]
-        inputs = network_input(artifact, crop_person(scene.image, scene.box, config)[0][None])
+        inputs = scene_input(artifact, scene)
         times.append(time.perf_counter())
         outputs = network(inputs)
         times.append(time.perf_counter())
-        joints_in_picture(artifact, scene, outputs)
+        decode(artifact, scene, outputs)
         times.append(time.perf_counter())
         stages.append(tuple(1000 * np.diff(times)))
         return outputs
@@ -142,7 +139,7 @@ def _measure(options: argparse.Namespace) -> dict:
         raise ValueError(f"the network gives {shapes}, which is not what pose.json says")
     if options.heatmaps:
         np.concatenate([each.ravel() for each in outputs]).astype("<f4").tofile(options.heatmaps)
-    crop, network, decode = np.round(np.array(stages[warmup:]).T, 4).tolist()
+    crop, inference, decoding = np.round(np.array(stages[warmup:]).T, 4).tolist()
     engine, version = _engine(artifact.model(options.model).engine)
     return {
         "kind": "visit",
@@ -157,8 +154,8 @@ def _measure(options: argparse.Namespace) -> dict:
         "warmup_runs": warmup,
         "warm": is_warm(totals),
         "crop_ms": crop,
-        "network_ms": network,
-        "decode_ms": decode,
+        "network_ms": inference,
+        "decode_ms": decoding,
         "peak_kb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "clocks_khz": {"before": clocks, "after": _clocks(cores)},
         "others": others,

@@ -118,9 +118,9 @@ def _sound_cases(job: Job, cases: Sequence[Case]) -> list[Case]:
         if line.passed:
             passed.add(name)
             continue
-        far = f"heatmaps off by {line.difference:.2g} (correlation {line.correlation:.3f})"
-        message = f"wrong output: {far}, joints by {line.moved:.1f} pixels, against {line.expected_by}"
-        _note_failure(job, first_cases[name], f"{message}; not measured")
+        far = f"outputs off by {line.difference:.2g} (correlation {line.correlation:.3f})"
+        message = f"wrong output: {far}, {job.results.finds} by {line.moved:.1f} pixels"
+        _note_failure(job, first_cases[name], f"{message}, against {line.expected_by}; not measured")
     if not passed & set(first_cases):
         raise UserError(f"{job.device.name}: no model gives the expected output; see {job.results.path}")
     return [each for each in cases if each.model.name in passed]

@@ -57,6 +57,7 @@ def write_report(every: Sequence[Results], html: Path, markdown: Path) -> None:
         "side_by_side": _side_by_side(sections),
         "plots": _plots(sections),
         "published": published,
+        "found": " or ".join(sorted({section.results.finds for section in sections}, reverse=True)),
         "not_arm": NOT_ARM,
         "html_name": html.name,
         "label": plots.case_label,
@@ -105,8 +106,9 @@ def _in_short(
     """Say in sentences what a reader in a hurry must know of a run."""
     s, network = fastest.summary, fastest.stages["network"]
     said = [
-        f"The fastest is {plots.case_label(fastest)}: {_ms(s.median)} ms from the picture to the joints "
-        f"(95 %: {_ms(s.low)} to {_ms(s.high)}), of which the network takes {_ms(network)} ms."
+        f"The fastest is {plots.case_label(fastest)}: {_ms(s.median)} ms from the picture to the "
+        f"{results.finds} (95 %: {_ms(s.low)} to {_ms(s.high)}), "
+        f"of which the network takes {_ms(network)} ms."
     ]
     right = {check.model for check in results.checks if check.passed}
     best = [each for each in by_times(_fastest(cases)) if each.model in right]

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from tinypose.codecs import CODECS
 from tinypose.errors import UserError
 
 SCHEMA = 1
@@ -56,14 +57,16 @@ class Case(Line):
 
 
 class CheckLine(Line):
-    """A model's heatmaps on the device against those that are expected."""
+    """A model's outputs on the device against those that are expected."""
 
     kind: Literal["check"] = "check"
     model: str
-    expected_by: str = Field(description="what computed the expected heatmaps")
+    expected_by: str = Field(description="what computed the expected outputs")
     difference: float = Field(description="largest, relative to the largest expected value")
     correlation: float
-    moved: float = Field(description="how far the farthest sure joint moved, in pixels of the picture")
+    moved: float = Field(
+        description="how far the farthest sure joint, or corner of a box, moved, in pixels of the picture"
+    )
     passed: bool
 
 
@@ -92,7 +95,7 @@ class VisitLine(Case):
 
     @property
     def total_ms(self) -> np.ndarray:
-        """Latency of each run from picture to joints, float64 [n]."""
+        """Latency of each run from picture to joints or boxes, float64 [n]."""
         return np.sum([self.crop_ms, self.network_ms, self.decode_ms], axis=0)
 
 
@@ -163,6 +166,12 @@ class Results:
     def name(self) -> str:
         """What to call it beside others."""
         return self.run.label or self.run.machine.get("model") or self.run.device
+
+    @property
+    def finds(self) -> Literal["joints", "boxes"]:
+        """What its networks find: people's joints, or a detector's boxes."""
+        codec = CODECS.get(self.run.artifact.get("output", {}).get("name"))
+        return "boxes" if codec is not None and codec.gives == "boxes" else "joints"
 
     def by_case(self) -> dict[tuple[str, int, str], list[VisitLine]]:
         """Return the visits of each case, in the order of rounds."""

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from lite_deploy.bench.results import CheckLine
-from lite_deploy.verify import compare, open_or_interpret
+from lite_deploy.verify import compare, fit_picture, open_or_interpret
 from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.codecs import Outputs
 from tinypose.geometry import crop_matrix, invert, to_image
 from tinypose.inference.pose_model import network_input
-from tinypose.preprocess import crop_person
 
 Box = tuple[float, float, float, float]
 
-SURE = 0.3  # score from which a joint must stay where it is
-# What is allowed by precision: the relative difference, the correlation, and how far a sure joint may move as
-# a share of the crop's height. Devices round each step of FP16 and INT8 otherwise than the interpreter does.
+SURE = 0.3  # score from which a joint, or a corner of a box, must stay where it is
+# What is allowed by precision: the relative difference, the correlation, and how far what is sure may move,
+# as a share of the height that the network sees. Devices round each step of FP16 and INT8 otherwise than the
+# interpreter does.
 LIMITS = {"fp32": (1e-3, 0.9999, 0.005), "fp16": (0.2, 0.98, 0.03), "int8": (0.5, 0.9, 0.05)}
 
 
@@ -42,6 +42,11 @@ def default_scene() -> Scene:
     return Scene(picture.image, tuple(float(each) for each in picture.people[0].box))
 
 
+def scene_input(artifact: Artifact, scene: Scene) -> np.ndarray:
+    """Return what the network reads of a scene, float32 [1, 3, H, W]: the person, or the whole picture."""
+    return network_input(artifact, fit_picture(artifact, scene.image, scene.box)[None])
+
+
 def expected_outputs(
     artifact: Artifact, folder: Path, model: ModelRecord, scene: Scene
 ) -> tuple[Outputs, str]:
@@ -58,8 +63,7 @@ def expected_outputs(
         others = [m for m in artifact.models if m.precision == "fp32" and m.engine != model.engine]
         source = next((m for m in others if m.engine in ("onnxruntime", "paddle-lite")), model)
     run, how = open_or_interpret(artifact, folder, source)
-    crop, _ = crop_person(scene.image, scene.box, artifact.input.config())
-    return run(network_input(artifact, crop[None])), f"{source.name} ({how})"
+    return run(scene_input(artifact, scene)), f"{source.name} ({how})"
 
 
 def check(
@@ -70,12 +74,11 @@ def check(
     A fast wrong answer is an error: `passed` is false if they differ by more than the precision explains.
     """
     parity = compare(expected, found, model.name, how)
-    joints, moved_joints = (joints_in_picture(artifact, scene, each) for each in (expected, found))
-    sure = joints[:, 2] >= SURE
-    distances = np.linalg.norm(joints[sure, :2] - moved_joints[sure, :2], axis=1)
-    moved = float(distances.max(initial=0))
+    right, other = (decode(artifact, scene, each) for each in (expected, found))
+    moved = _moved(right, other, scene)
+    if artifact.output.gives == "boxes":  # one that should not be there is as wrong as one that is missing
+        moved = max(moved, _moved(other, right, scene))
     difference, correlation, share = LIMITS[model.precision]
-    crop_height = np.linalg.norm(invert(_matrix(artifact, scene))[:, 1]) * artifact.input.height
     return CheckLine(
         model=model.name,
         expected_by=how,
@@ -84,13 +87,44 @@ def check(
         moved=round(moved, 3),
         passed=parity.difference <= difference
         and parity.correlation >= correlation
-        and moved <= share * crop_height,
+        and moved <= share * _height(artifact, scene),
     )
 
 
-def joints_in_picture(artifact: Artifact, scene: Scene, outputs: Outputs) -> np.ndarray:
-    """Return the joints, float32 [J, 3] (x, y in pixels of the picture, score)."""
-    return to_image(artifact.output.keypoints(outputs, artifact.size), [_matrix(artifact, scene)])[0]
+def decode(artifact: Artifact, scene: Scene, outputs: Outputs) -> np.ndarray:
+    """Return what a network found, in pixels of the picture.
+
+    Returns:
+        float32 [1, J, 3], the person's joints (x, y, score), or [K, 2, 3], two corners of each box found.
+    """
+    if artifact.output.gives == "boxes":
+        height, width = scene.image.shape[:2]
+        boxes, scores = artifact.output.boxes(outputs, artifact.size, (width, height))
+        corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+        return np.concatenate([corners, np.repeat(scores[:, None, None], 2, axis=1)], axis=2)
+    return to_image(artifact.output.keypoints(outputs, artifact.size), [_matrix(artifact, scene)])
+
+
+def _moved(expected: np.ndarray, found: np.ndarray, scene: Scene) -> float:
+    """Return by how many pixels the farthest sure point moved.
+
+    Boxes have no order: each is compared with the nearest. One that is gone moved by the picture's diagonal.
+    """
+    gone = float(np.hypot(*scene.image.shape[:2]))
+    farthest = 0.0
+    for points in expected:
+        sure = points[:, 2] >= SURE
+        if sure.any():
+            distances = np.linalg.norm(found[:, sure, :2] - points[sure, :2], axis=2).max(axis=1)
+            farthest = max(farthest, float(distances.min(initial=gone)))
+    return farthest
+
+
+def _height(artifact: Artifact, scene: Scene) -> float:
+    """Return the height of what the network sees, in pixels of the picture."""
+    if artifact.input.fit == "squeeze":
+        return float(scene.image.shape[0])
+    return float(np.linalg.norm(invert(_matrix(artifact, scene))[:, 1]) * artifact.input.height)
 
 
 def _matrix(artifact: Artifact, scene: Scene) -> np.ndarray:

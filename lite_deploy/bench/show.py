@@ -64,7 +64,7 @@ def show_choices(choices: Sequence[Choice]) -> None:
 def show_results(results: Results) -> None:
     """Print the latencies of each case and what speaks against them."""
     cases = analyse(results)
-    title = f"{results.name}: milliseconds from picture to joints"
+    title = f"{results.name}: milliseconds from picture to {results.finds}"
     if not results.run.machine.get("arm"):
         title += f"\n{NOT_ARM}"
     columns = (

@@ -87,6 +87,8 @@ def bench(
     for name in model:
         artifact.model(name)
     counts = _counts(threads)
+    if box is not None and artifact.input.fit == "squeeze":
+        raise UserError("--box: this network sees the whole picture")
     scene = _scene(image, box)
     if resume and (output is None or overwrite):
         raise UserError("--resume: expected the file to go on with, --output FILE, and no --overwrite")

@@ -19,7 +19,7 @@ from lite_deploy.bench.plan import Fit
 from lite_deploy.bench.remote import Compute, on_device
 from lite_deploy.bench.results import Results, append
 from lite_deploy.bench.runner import RunFailed, Runner
-from lite_deploy.bench.scene import Scene, check, expected_outputs
+from lite_deploy.bench.scene import Scene, check, expected_outputs, scene_input
 from lite_deploy.bench.session import begin_results, describe
 from lite_deploy.nb.file import LiteModel
 from lite_deploy.nb.read import read_nb
@@ -27,8 +27,6 @@ from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.codecs import Outputs
 from tinypose.console import err, track
 from tinypose.files import sha256
-from tinypose.inference.pose_model import network_input
-from tinypose.preprocess import crop_person
 
 # In the order of count.c.
 CLASSES = (
@@ -103,8 +101,7 @@ def _count_model(
     compute: Compute,
     results: Results,
 ) -> None:
-    crop, _ = crop_person(scene.image, scene.box, artifact.input.config())
-    image = network_input(artifact, crop[None])
+    image = scene_input(artifact, scene)
     network = read_nb(folder / model.files[0].file)
     line, found = count(device, program, library, model, network, image, compute)
     expected, how = expected_outputs(artifact, folder, model, scene)

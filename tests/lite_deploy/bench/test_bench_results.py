@@ -189,6 +189,32 @@ def test_wrong_output_is_told_from_right(exported, precision):
     assert not passes(expected[:, ::-1])
 
 
+def test_boxes_that_moved_are_told_from_boxes_that_stayed(detector_folder, shared):
+    """Right is what the same network gives; wrong are boxes elsewhere, gone, or too many."""
+    import cv2
+
+    from lite_deploy.verify import open_or_interpret
+
+    artifact = read_artifact(detector_folder)
+    image = cv2.imread(str(shared / "samples" / "hrnet_demo.jpg"))[..., ::-1]
+    seen = scene.Scene(image, (0.0, 0.0, 1.0, 1.0))
+    model = artifact.model("x86_fp32")
+    run, _ = open_or_interpret(artifact, detector_folder, artifact.model("onnx_fp32"))
+    expected = run(scene.scene_input(artifact, seen))
+    aside = run(np.roll(scene.scene_input(artifact, seen), 80, axis=3))
+    nothing = [np.full_like(each, -9) for each in expected]
+    right = scene.check(artifact, model, seen, expected, expected, "test")
+    assert right.passed and right.moved == 0
+    diagonal = np.hypot(*image.shape[:2])
+    for found, other, moved in (
+        (aside, expected, (10, diagonal)),
+        (nothing, expected, (diagonal, diagonal)),
+        (expected, nothing, (diagonal, diagonal)),
+    ):
+        line = scene.check(artifact, model, seen, other, found, "test")
+        assert not line.passed and moved[0] - 0.01 <= line.moved <= moved[1] + 0.01
+
+
 def replace_precision(model, precision):
     return model.model_copy(update={"precision": precision})
 

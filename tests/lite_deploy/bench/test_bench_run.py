@@ -75,6 +75,32 @@ def test_this_machine(exported, tmp_path):
     assert any(each != orders[0] for each in orders[1:])  # interleaved, another order each time
 
 
+def test_a_detector_and_a_pose_network_in_one_report(detector_folder, pose_folder, tmp_path):
+    """The detector's boxes are compared before it is timed; the page shows both networks' times."""
+    files = []
+    for folder in (detector_folder, pose_folder):
+        files.append(tmp_path / f"{folder.name}.jsonl")
+        bench(folder, "--output", files[-1], "--threads", "1", "--label", folder.name)
+        results = read_results(files[-1])
+        assert results.complete and not results.failures and all(each.passed for each in results.checks)
+        assert {visit.model for visit in results.visits} == {each.model for each in results.checks}
+    assert [read_results(each).finds for each in files] == ["boxes", "joints"]
+    page = tmp_path / "report.html"
+    done = CliRunner().invoke(app, ["report", *map(str, files), "--output", str(page)])
+    assert done.exception is None, done.output
+    text = page.with_suffix(".md").read_text()
+    assert "from the picture to joints or boxes" in text and "sure boxes moved" in text
+    assert all(f"{folder.name}, ms" in page.read_text() for folder in (detector_folder, pose_folder))
+    bench(
+        detector_folder,
+        "--image",
+        tmp_path / "report.html",
+        "--box",
+        "1,2,3,4",
+        error="sees the whole picture",
+    )
+
+
 def test_the_cpp_runner_gives_pythons_joints(exported, device_folder, tmp_path):
     scene = default_scene()
     scene.write(tmp_path / "picture.ppm")
