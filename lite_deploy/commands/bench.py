@@ -87,6 +87,8 @@ def bench(
     for name in model:
         artifact.model(name)
     counts = _counts(threads)
+    if artifact.output.gives == "people":
+        raise UserError(f"{folder}: a bottom-up network; expected one on a person's crop, or a detector")
     if box is not None and artifact.input.fit == "squeeze":
         raise UserError("--box: this network sees the whole picture")
     scene = _scene(image, box)
