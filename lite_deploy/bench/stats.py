@@ -77,8 +77,11 @@ def median_interval(rounds: Rounds, confidence: float = 0.95) -> tuple[float, fl
     if len(rounds) < MIN_ROUNDS:
         return block_bootstrap(np.concatenate(rounds), confidence)
     logs = _log_medians(rounds)
-    half = stats.t.ppf((1 + confidence) / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
-    return float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half))
+    spread = stats.sem(logs)
+    if spread == 0:
+        return (float(np.exp(logs.mean())),) * 2
+    low, high = stats.t.interval(confidence, len(logs) - 1, logs.mean(), spread)
+    return float(np.exp(low)), float(np.exp(high))
 
 
 def block_bootstrap(
@@ -182,7 +185,10 @@ def compare(
 
 
 def _permutation_p(a: np.ndarray, b: np.ndarray, seed: int) -> float:
-    """Return how often a random half of all values looks as much larger than the rest as `b` than `a`."""
+    """Return how often a random half of all values looks as much larger than the rest as `b` than `a`.
+
+    `scipy.stats.permutation_test` gives the same numbers in ten times the time.
+    """
     both = np.concatenate([b, a])
     both -= both.mean()
     chosen = _choices(len(b), len(both), seed)
@@ -212,12 +218,9 @@ def _choices(count: int, total: int, seed: int) -> np.ndarray:
 
 def _welch_interval(a: np.ndarray, b: np.ndarray, confidence: float) -> tuple[float, float]:
     """Return Welch's interval of mean(b) - mean(a)."""
-    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    if va + vb < 1e-18:
+    if a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b) < 1e-18:
         return (b.mean() - a.mean(),) * 2
-    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    half = stats.t.ppf((1 + confidence) / 2, freedom) * np.sqrt(va + vb)
-    return b.mean() - a.mean() - half, b.mean() - a.mean() + half
+    return tuple(stats.ttest_ind(b, a, equal_var=False).confidence_interval(confidence))
 
 
 def _log_medians(rounds: Rounds) -> np.ndarray:
