@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pose/simcc.h"
 #include "system.h"
 
 namespace {
@@ -36,11 +37,13 @@ pose::Normalisation ReadNormalisation(const json& input) {
   return result;
 }
 
-pose::Decoding ReadDecoding(const std::string& name) {
+pose::Decoding ReadDecoding(const std::string& name, int codec) {
+  const bool simcc = codec == POSE_SIMCC;
   if (name == "dark") return pose::Decoding::kDark;
-  if (name == "shift") return pose::Decoding::kShift;
+  if (name == "shift" && !simcc) return pose::Decoding::kShift;
   if (name == "max") return pose::Decoding::kMax;
-  throw std::out_of_range("decode: expected dark, shift or max, found '" + name + "'");
+  throw std::out_of_range(std::string("decode: expected dark") + (simcc ? "" : ", shift") + " or max, found '" + name +
+                          "'");
 }
 
 pose::Grid ReadGrid(const std::string& name) {
@@ -80,6 +83,41 @@ ModelFile FindModel(const json& content, const std::string& path, const std::str
   Fail(path, "no model '" + model + "'; it has: " + names);
 }
 
+json ReadVersion2(const std::string& path) {
+  json content = ReadJson(path);
+  try {
+    if (content.at("format") != "edge-pose artifact" || content.at("version") != 2)
+      Fail(path, "not an artifact's description of version 2; export it again with this version's tools");
+  } catch (const json::exception& error) {
+    Fail(path, std::string("not as expected: ") + error.what());
+  }
+  return content;
+}
+
+// What every network has. Throws json::exception and std::out_of_range.
+void ReadNetwork(const json& content, const std::string& path, const std::string& model, NetworkDescription* result) {
+  const json& input = content.at("input");
+  result->width = Whole(input, "width", "width", 1, 8192);
+  result->height = Whole(input, "height", "height", 1, 8192);
+  result->normalisation = ReadNormalisation(input);
+  for (const json& tensor : content.at("tensors")) {
+    std::vector<int64_t> shape = {1};
+    for (size_t i = 0; i < tensor.at("shape").size(); ++i)
+      shape.push_back(Whole(tensor.at("shape"), i, "tensors: shape", 1, 100000));
+    result->outputs.push_back(shape);
+  }
+  result->model = FindModel(content, path, model);
+}
+
+// Says how many outputs there must be, and of how many dimensions with the batch's.
+void CheckRanks(const std::vector<std::vector<int64_t>>& outputs, size_t count, size_t rank) {
+  bool right = outputs.size() == count;
+  for (const std::vector<int64_t>& each : outputs) right = right && each.size() == rank;
+  if (!right)
+    throw std::out_of_range("tensors: expected " + std::to_string(count) + ", of " + std::to_string(rank - 1) +
+                            " dimensions");
+}
+
 }  // namespace
 
 ModelFile ReadModel(const std::string& path, const std::string& model) {
@@ -99,32 +137,43 @@ void CheckProcessor(const ModelFile& model) {
                              "(ARMv8.2, asimdhp) and would stop at an illegal instruction");
 }
 
-Description ReadDescription(const std::string& path, const std::string& model) {
-  const json content = ReadJson(path);
+bool IsDetector(const std::string& path) {
+  const json content = ReadVersion2(path);
   try {
-    if (content.at("format") != "edge-pose artifact" || content.at("version") != 2)
-      Fail(path, "not an artifact's description of version 2; export it again with this version's tools");
-    const json& input = content.at("input");
-    const json& output = content.at("output");
-    if (output.at("name") != "heatmap" || input.at("fit") != "person")
-      Fail(path, "output '" + output.at("name").get<std::string>() + "' with input '" +
-                     input.at("fit").get<std::string>() + "'; this runner reads heatmaps of one person's crop");
-    const json& heatmaps = content.at("tensors").at(0).at("shape");
+    return content.at("output").at("name") == "picodet";
+  } catch (const json::exception& error) {
+    Fail(path, std::string("not as expected: ") + error.what());
+  }
+}
+
+Description ReadDescription(const std::string& path, const std::string& model) {
+  const json content = ReadVersion2(path);
+  try {
+    const json &input = content.at("input"), &output = content.at("output");
+    const std::string name = output.at("name").get<std::string>();
+    if ((name != "heatmap" && name != "simcc") || input.at("fit") != "person")
+      Fail(path, "output '" + name + "' with input '" + input.at("fit").get<std::string>() +
+                     "'; this runner reads heatmaps or SimCC's vectors of one person's crop");
     Description result{};
-    result.input_width = Whole(input, "width", "width", 1, 8192);
-    result.input_height = Whole(input, "height", "height", 1, 8192);
+    ReadNetwork(content, path, model, &result);
     result.padding = input.at("padding").get<double>();
-    result.normalisation = ReadNormalisation(input);
-    result.joints = Whole(heatmaps, 0, "joints", 1, 1024);
-    result.heatmap_height = Whole(heatmaps, 1, "heatmap height", 1, 8192);
-    result.heatmap_width = Whole(heatmaps, 2, "heatmap width", 1, 8192);
-    result.blur = Whole(output, "blur", "blur", 1, 31) | 1;
-    result.decoding = ReadDecoding(output.at("decode").get<std::string>());
-    result.grid = ReadGrid(output.at("grid").get<std::string>());
+    result.codec = name == "simcc" ? POSE_SIMCC : POSE_HEATMAP;
+    result.decoding = ReadDecoding(output.at("decode").get<std::string>(), result.codec);
+    if (result.codec == POSE_SIMCC) {
+      CheckRanks(result.outputs, 2, 3);
+      result.blur = Whole(output.at("blur"), 0, "blur", 1, pose::kMostVectorBlur) | 1;
+      result.blur_y = Whole(output.at("blur"), 1, "blur", 1, pose::kMostVectorBlur) | 1;
+      result.split = output.at("split").get<double>();
+      if (!(result.split > 0)) throw std::out_of_range("split: expected above 0");
+    } else {
+      CheckRanks(result.outputs, 1, 4);
+      result.blur = Whole(output, "blur", "blur", 1, 31) | 1;
+      result.grid = ReadGrid(output.at("grid").get<std::string>());
+    }
+    result.joints = static_cast<int>(result.outputs[0][1]);
     result.sigmas = content.at("skeleton").at("sigmas").get<std::vector<double>>();
     if (result.sigmas.size() != static_cast<size_t>(result.joints))
       throw std::out_of_range("skeleton: expected a sigma for each joint");
-    result.model = FindModel(content, path, model);
     return result;
   } catch (const json::exception& error) {
     Fail(path, std::string("not as expected: ") + error.what());
@@ -134,23 +183,20 @@ Description ReadDescription(const std::string& path, const std::string& model) {
 }
 
 DetectorDescription ReadDetector(const std::string& path, const std::string& model) {
-  const json content = ReadJson(path);
+  const json content = ReadVersion2(path);
   try {
-    if (content.at("format") != "edge-pose artifact" || content.at("version") != 2)
-      Fail(path, "not an artifact's description of version 2; export it again with this version's tools");
     const json &input = content.at("input"), &output = content.at("output");
     if (output.at("name") != "picodet" || input.at("fit") != "squeeze")
       Fail(path, "output '" + output.at("name").get<std::string>() + "' with input '" +
                      input.at("fit").get<std::string>() + "'; expected a detector: PicoDet on the whole picture");
     DetectorDescription result{};
-    result.width = Whole(input, "width", "width", 1, 8192);
-    result.height = Whole(input, "height", "height", 1, 8192);
-    result.normalisation = ReadNormalisation(input);
-    result.person = Whole(output, "person", "person", 0, 100000);
-    result.most = Whole(output, "most", "most", 1, 100000);
-    result.nms = output.at("nms").get<float>();
-    result.aligned = output.at("aligned").get<bool>() ? 1 : 0;
-    result.model = FindModel(content, path, model);
+    ReadNetwork(content, path, model, &result);
+    CheckRanks(result.outputs, 4, 4);
+    result.boxes.person = Whole(output, "person", "person", 0, 100000);
+    result.boxes.aligned = output.at("aligned").get<bool>() ? 1 : 0;
+    result.boxes.score = output.at("score").get<float>();
+    result.boxes.nms = output.at("nms").get<float>();
+    result.boxes.most = Whole(output, "most", "most", 1, 100000);
     return result;
   } catch (const json::exception& error) {
     Fail(path, std::string("not as expected: ") + error.what());

@@ -1,10 +1,12 @@
 // What the runner needs of an artifact folder's pose.json (tinypose/artifact/record.py).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "pose/heatmap.h"
+#include "pose/pose.h"
 #include "pose/preprocess.h"
 
 // A model of a folder, of a pose network or of a detector.
@@ -12,24 +14,32 @@ struct ModelFile {
   std::string name, precision, file;  // file: where it is
 };
 
-struct Description {
-  int input_width, input_height;
+// What every network has.
+struct NetworkDescription {
+  int width, height;  // of its input
   pose::Normalisation normalisation;
-  double padding;
-  int joints, heatmap_width, heatmap_height, blur;
-  pose::Decoding decoding;
-  pose::Grid grid;
-  std::vector<double> sigmas;  // of the skeleton
+  std::vector<std::vector<int64_t>> outputs;  // their shapes, for a batch of 1
   ModelFile model;
 };
 
-struct DetectorDescription {
-  int width, height;
-  pose::Normalisation normalisation;
-  int person, aligned, most;
-  float nms;
-  ModelFile model;
+// A pose network on one person's crop: heatmaps, or SimCC's vectors in x and in y.
+struct Description : NetworkDescription {
+  double padding;
+  int joints;
+  int codec;         // POSE_HEATMAP or POSE_SIMCC
+  int blur, blur_y;  // SimCC's along x and along y; heatmaps have the first
+  pose::Decoding decoding;
+  pose::Grid grid;             // heatmaps
+  double split;                // SimCC: bins a crop pixel
+  std::vector<double> sigmas;  // of the skeleton
 };
+
+struct DetectorDescription : NetworkDescription {
+  pose_boxes boxes;
+};
+
+// Whether a folder's network is a detector. Throws as ReadDescription.
+bool IsDetector(const std::string& path);
 
 // Reads the description of one model. Throws std::runtime_error, saying file, field and what was expected.
 Description ReadDescription(const std::string& path, const std::string& model);

@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <functional>
+#include <memory>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -11,6 +14,9 @@
 #include "description.h"
 #include "engine.h"
 #include "picture.h"
+#include "pose/picodet.h"
+#include "pose/resize.h"
+#include "pose/simcc.h"
 #include "pose/warmup.h"
 #include "system.h"
 
@@ -25,84 +31,176 @@ double Milliseconds() {
 
 double Rounded(double milliseconds) { return std::round(milliseconds * 1e4) / 1e4; }
 
+const char* const kNotNumbers = "the network's output has values that are not numbers";
+
 struct Times {
   double crop, network, decode;
   double total() const { return crop + network + decode; }
 };
 
-// One person, from the picture to the joints.
-class Pipeline {
+void CheckOutputs(Engine* engine, const NetworkDescription& network) {
+  if (engine->outputs() != network.outputs.size())
+    throw std::runtime_error("the network has " + std::to_string(engine->outputs()) + " outputs, and pose.json says " +
+                             std::to_string(network.outputs.size()));
+  for (size_t i = 0; i < engine->outputs(); ++i)
+    if (engine->output_shape(i) != network.outputs[i])
+      throw std::runtime_error("the network gives " + json(engine->output_shape(i)).dump() + ", and pose.json says " +
+                               json(network.outputs[i]).dump());
+}
+
+size_t Values(const std::vector<int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<size_t>());
+}
+
+// From a picture to a network's input, and from its outputs to what they mean.
+class Task {
  public:
-  Pipeline(const Options& options, const Description& description)
-      : description_(description), picture_(options.image.empty() ? RandomPicture() : ReadPicture(options.image)) {
-    const pose::Box whole{0, 0, static_cast<double>(picture_.width), static_cast<double>(picture_.height)};
-    const std::vector<double>& box = options.box;
-    const pose::Affine map =
-        pose::CropMatrix(box.empty() ? whole : pose::Box{box[0], box[1], box[2], box[3]}, description.input_width,
-                         description.input_height, description.padding);
-    image_to_crop_ = map;
-    to_image_ = {description.input_width,    description.input_height, description.heatmap_width,
-                 description.heatmap_height, description.grid,         pose::Invert(map)};
-    keypoints_.resize(description.joints);
-  }
+  virtual ~Task() = default;
+  virtual const NetworkDescription& network() const = 0;
+  virtual void Fill(float* input) = 0;
+  virtual void Decode(Engine* engine) = 0;
+  virtual void Tell(json* line) const = 0;  // adds what was found
 
   Times Run(Engine* engine) {
-    const Description& d = description_;
     const double start = Milliseconds();
-    pose::CropNormalise(picture_.image(), image_to_crop_, d.input_width, d.input_height, d.normalisation,
-                        engine->input());
-    const double cropped = Milliseconds();
+    Fill(engine->input());
+    const double filled = Milliseconds();
     Infer(engine);
-    const float* heatmaps = engine->output(0);
+    engine->output(0);  // fetching it belongs to the network
     const double inferred = Milliseconds();
-    pose::Decode(heatmaps, d.joints, d.heatmap_height, d.heatmap_width, d.decoding, d.blur, keypoints_.data());
-    to_image_(keypoints_.data(), d.joints);
-    return {cropped - start, inferred - cropped, Milliseconds() - inferred};
+    if (!checked_) CheckOutputs(engine, network());  // before anything is read from them
+    checked_ = true;
+    Decode(engine);
+    return {filled - start, inferred - filled, Milliseconds() - inferred};
   }
 
-  const std::vector<pose::Keypoint>& keypoints() const { return keypoints_; }
+ private:
+  bool checked_ = false;
+};
+
+// One person's joints.
+class Person : public Task {
+ public:
+  explicit Person(const Options& options)
+      : description_(ReadDescription(options.pose, options.model)),
+        picture_(options.image.empty() ? RandomPicture() : ReadPicture(options.image)),
+        keypoints_(description_.joints) {
+    const pose::Box whole{0, 0, static_cast<double>(picture_.width), static_cast<double>(picture_.height)};
+    const std::vector<double>& box = options.box;
+    image_to_crop_ = pose::CropMatrix(box.empty() ? whole : pose::Box{box[0], box[1], box[2], box[3]},
+                                      description_.width, description_.height, description_.padding);
+    crop_to_image_ = pose::Invert(image_to_crop_);
+  }
+
+  const NetworkDescription& network() const override { return description_; }
+
+  void Fill(float* input) override {
+    const Description& d = description_;
+    pose::CropNormalise(picture_.image(), image_to_crop_, d.width, d.height, d.normalisation, input);
+  }
+
+  void Decode(Engine* engine) override {
+    const Description& d = description_;
+    const float* first = engine->output(0);
+    if (d.codec == POSE_SIMCC) {
+      const int width = static_cast<int>(d.outputs[0][2]), height = static_cast<int>(d.outputs[1][2]);
+      const bool dark = d.decoding == pose::Decoding::kDark;
+      pose::DecodeSimcc(first, engine->output(1), d.joints, width, height, d.split, dark ? d.blur : 0,
+                        dark ? d.blur_y : 0, keypoints_.data());
+      pose::CropToImage(crop_to_image_, keypoints_.data(), d.joints);
+      return;
+    }
+    const int height = static_cast<int>(d.outputs[0][2]), width = static_cast<int>(d.outputs[0][3]);
+    pose::Decode(first, d.joints, height, width, d.decoding, d.blur, keypoints_.data());
+    pose::HeatmapToImage{d.width, d.height, width, height, d.grid, crop_to_image_}(keypoints_.data(), d.joints);
+  }
+
+  void Tell(json* line) const override {
+    json& keypoints = (*line)["keypoints"] = json::array();
+    for (const pose::Keypoint& k : keypoints_) keypoints.push_back({k.x, k.y, k.score});
+  }
 
  private:
-  const Description& description_;
+  Description description_;
   Picture picture_;
-  pose::Affine image_to_crop_;
-  pose::HeatmapToImage to_image_;
+  pose::Affine image_to_crop_, crop_to_image_;
   std::vector<pose::Keypoint> keypoints_;
 };
 
-void CheckOutput(Engine* engine, const Description& d) {
-  const std::vector<int64_t> expected = {1, d.joints, d.heatmap_height, d.heatmap_width};
-  if (engine->output_shape(0) != expected)
-    throw std::runtime_error("the network gives " + json(engine->output_shape(0)).dump() + ", and pose.json says " +
-                             json(expected).dump());
+// The boxes of all people.
+class People : public Task {
+ public:
+  explicit People(const Options& options)
+      : description_(ReadDetector(options.pose, options.model)),
+        picture_(options.image.empty() ? RandomPicture() : ReadPicture(options.image)) {
+    network_.width = description_.width;
+    network_.height = description_.height;
+  }
+
+  const NetworkDescription& network() const override { return description_; }
+
+  void Fill(float* input) override {
+    const DetectorDescription& d = description_;
+    pose::ResizeNormalise(picture_.image(), d.width, d.height, d.normalisation, input);
+  }
+
+  void Decode(Engine* engine) override {
+    pose_tensor maps[pose::kLevels];
+    for (int i = 0; i < pose::kLevels; ++i) {
+      maps[i].data = engine->output(i);
+      maps[i].rank = static_cast<int>(description_.outputs[i].size());
+      std::copy(description_.outputs[i].begin(), description_.outputs[i].end(), maps[i].shape);
+    }
+    if (!pose::FitsPicoDet(maps, network_, description_.boxes))
+      throw std::runtime_error("the outputs in pose.json are not PicoDet's four maps for this input and form");
+    std::vector<pose::Detection> all;
+    if (!pose::DecodePicoDet(maps, description_.boxes, &all)) throw std::runtime_error(kNotNumbers);
+    found_ = pose::ChoosePeople(all, network_, description_.boxes, picture_.width, picture_.height);
+  }
+
+  void Tell(json* line) const override {
+    json& boxes = (*line)["boxes"] = json::array();
+    for (const pose::Detection& each : found_)
+      boxes.push_back({each.box.left, each.box.top, each.box.width, each.box.height, each.score});
+  }
+
+ private:
+  DetectorDescription description_;
+  Picture picture_;
+  pose_network network_{};
+  std::vector<pose::Detection> found_;
+};
+
+std::unique_ptr<Task> Open(const Options& options) {
+  if (IsDetector(options.pose)) return std::unique_ptr<Task>(new People(options));
+  return std::unique_ptr<Task>(new Person(options));
 }
 
 }  // namespace
 
 json Measure(const Options& options) {
-  const Description description = ReadDescription(options.pose, options.model);
-  CheckProcessor(description.model);
+  const std::unique_ptr<Task> task = Open(options);
+  const NetworkDescription& described = task->network();
+  CheckProcessor(described.model);
   if (!options.cores.empty()) BindTo(options.cores);
   const std::vector<int> cores = AllowedCores();
-  Pipeline pipeline(options, description);
 
   const double start = Milliseconds();
   const std::unique_ptr<Engine> engine =
-      LoadEngine(description.model.file, options.threads, description.input_height, description.input_width);
+      LoadEngine(described.model.file, options.threads, described.height, described.width);
   const double load = Milliseconds() - start;
-  const Times first = pipeline.Run(engine.get());
-  CheckOutput(engine.get(), description);
+  const Times first = task->Run(engine.get());
 
   std::vector<double> warmup;
   const double warm_by = Milliseconds() + 1000 * options.warmup_seconds;
-  while (!pose::IsWarm(warmup) && Milliseconds() < warm_by) warmup.push_back(pipeline.Run(engine.get()).total());
+  while (!pose::IsWarm(warmup) && Milliseconds() < warm_by) warmup.push_back(task->Run(engine.get()).total());
 
   json crop = json::array(), network = json::array(), decode = json::array();
   const std::vector<long> clocks_before = Clocks(cores);
   const Usage usage;
   const double end = Milliseconds() + 1000 * options.seconds;
   for (int run = 0; run < options.runs && (run == 0 || Milliseconds() < end); ++run) {
-    const Times times = pipeline.Run(engine.get());
+    const Times times = task->Run(engine.get());
     crop.push_back(Rounded(times.crop));
     network.push_back(Rounded(times.network));
     decode.push_back(Rounded(times.decode));
@@ -110,33 +208,34 @@ json Measure(const Options& options) {
   const double others = usage.others();
   const std::vector<long> clocks_after = Clocks(cores);
 
-  const float* heatmaps = engine->output(0);
-  const size_t count = static_cast<size_t>(description.joints) * description.heatmap_height * description.heatmap_width;
-  if (!std::all_of(heatmaps, heatmaps + count, [](float value) { return std::isfinite(value); }))
-    throw std::runtime_error("the network's output has values that are not numbers");
-  if (!options.heatmaps.empty() && !std::ofstream(options.heatmaps, std::ios::binary)
-                                        .write(reinterpret_cast<const char*>(heatmaps), count * sizeof(float))
-                                        .flush())
-    throw std::runtime_error(options.heatmaps + ": cannot be written");
-  json keypoints = json::array();
-  for (const pose::Keypoint& k : pipeline.keypoints()) keypoints.push_back({k.x, k.y, k.score});
-  return {{"kind", "visit"},
-          {"engine", "paddle-lite"},
-          {"engine_version", engine->version()},
-          {"runner", "pose_runner"},
-          {"model", options.model},
-          {"threads", options.threads},
-          {"cores", cores},
-          {"load_ms", Rounded(load)},
-          {"first_ms", Rounded(first.total())},
-          {"warmup_runs", warmup.size()},
-          {"warm", pose::IsWarm(warmup)},
-          {"crop_ms", crop},
-          {"network_ms", network},
-          {"decode_ms", decode},
-          {"peak_kb", PeakMemory()},
-          {"clocks_khz", {{"before", clocks_before}, {"after", clocks_after}}},
-          {"others", others < 0 ? json() : json(std::round(others * 1000) / 1000)},
-          {"preempted", usage.preempted()},
-          {"keypoints", keypoints}};
+  std::ofstream file;
+  if (!options.heatmaps.empty()) file.open(options.heatmaps, std::ios::binary);
+  for (size_t i = 0; i < engine->outputs(); ++i) {  // one after the other
+    const float* values = engine->output(i);
+    const size_t count = Values(described.outputs[i]);
+    if (!std::all_of(values, values + count, [](float value) { return std::isfinite(value); }))
+      throw std::runtime_error(kNotNumbers);
+    if (file.is_open()) file.write(reinterpret_cast<const char*>(values), count * sizeof(float));
+  }
+  if (!options.heatmaps.empty() && !file.flush()) throw std::runtime_error(options.heatmaps + ": cannot be written");
+  json line = {{"kind", "visit"},
+               {"engine", "paddle-lite"},
+               {"engine_version", engine->version()},
+               {"runner", "pose_runner"},
+               {"model", options.model},
+               {"threads", options.threads},
+               {"cores", cores},
+               {"load_ms", Rounded(load)},
+               {"first_ms", Rounded(first.total())},
+               {"warmup_runs", warmup.size()},
+               {"warm", pose::IsWarm(warmup)},
+               {"crop_ms", crop},
+               {"network_ms", network},
+               {"decode_ms", decode},
+               {"peak_kb", PeakMemory()},
+               {"clocks_khz", {{"before", clocks_before}, {"after", clocks_after}}},
+               {"others", others < 0 ? json() : json(std::round(others * 1000) / 1000)},
+               {"preempted", usage.preempted()}};
+  task->Tell(&line);
+  return line;
 }

@@ -60,26 +60,29 @@ class Network {
   std::string complaint_;
 };
 
-void Describe(const pose::Normalisation& normalisation, int width, int height, pose_network* network) {
-  network->width = width;
-  network->height = height;
-  std::copy_n(normalisation.mean, 3, network->mean);
-  std::copy_n(normalisation.std, 3, network->std);
+void Describe(const NetworkDescription& description, pose_network* network) {
+  network->width = description.width;
+  network->height = description.height;
+  std::copy_n(description.normalisation.mean, 3, network->mean);
+  std::copy_n(description.normalisation.std, 3, network->std);
 }
 
 pose_settings Settings(const Options& options, const Description& pose, const DetectorDescription* detector) {
   pose_settings settings = pose_default_settings();
-  Describe(pose.normalisation, pose.input_width, pose.input_height, &settings.pose);
+  Describe(pose, &settings.pose);
   settings.joints.joints = pose.joints;
   settings.joints.sigmas = pose.sigmas.data();
   settings.joints.padding = pose.padding;
+  settings.joints.codec = pose.codec;
   settings.joints.decoding = static_cast<int>(pose.decoding);
   settings.joints.blur = pose.blur;
+  settings.joints.blur_y = pose.blur_y;
+  settings.joints.split = pose.split;
   settings.joints.grid = pose.grid == pose::Grid::kUdp ? POSE_GRID_UDP : POSE_GRID_STRIDE;
   if (detector) {
-    Describe(detector->normalisation, detector->width, detector->height, &settings.detector);
-    settings.boxes = {detector->person, detector->aligned, static_cast<float>(options.box_score), detector->nms,
-                      detector->most};
+    Describe(*detector, &settings.detector);
+    settings.boxes = detector->boxes;
+    settings.boxes.score = static_cast<float>(options.box_score);
   }
   settings.following.detect_every = options.detect_every;
   settings.following.smooth = options.smooth;

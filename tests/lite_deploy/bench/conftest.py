@@ -219,6 +219,24 @@ def device_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def simcc_folder(tmp_path_factory) -> Path:
+    """RTMPose-t for small crops, with random weights."""
+    from lite_deploy.export import export
+    from tinypose.config import CONFIGS, load_config
+    from tinypose.models import build_model
+    from tinypose.models.weights import write_params
+
+    folder = tmp_path_factory.mktemp("simcc")
+    weights = folder / "random.pdparams"
+    changes = [f"weights={weights}", "input.width=64", "input.height=96"]
+    config = load_config(CONFIGS / "rtmpose_t_256x192.yml", changes)
+    net = build_model(config, 17)
+    write_params(weights, {name: value.numpy() for name, value in net.state_dict().items()})
+    export(config, folder / "rtmpose", rewritten=False, models=["x86_fp32"])
+    return folder / "rtmpose"
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator:
     """A page of a headless Chromium (tests/lite_deploy/bench/chromium.py)."""
     need("chromium")

@@ -2,8 +2,10 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,6 +171,81 @@ def test_both_kinds_of_input(device_folder, exported, tmp_path, normalise):
     crop = crop_image(random.reshape(480, 640, 3), matrix, size)
     expected = open_model(artifact, exported.folder, "x86_fp32")(network_input(artifact, crop[None]))[0]
     np.testing.assert_allclose(maps.reshape(expected.shape), expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("decode", ["max", "dark"])
+def test_simcc_is_decoded_as_in_python(device_folder, simcc_folder, tmp_path, decode):
+    from lite_deploy.bench.scene import default_scene
+    from tinypose.inference.pose_model import PoseModel
+
+    folder = Path(shutil.copytree(simcc_folder, tmp_path / "artifact"))
+    content = json.loads((folder / "pose.json").read_text())
+    content["output"] |= {"decode": decode, "blur": [9, 13]}
+    (folder / "pose.json").write_text(json.dumps(content))
+    scene = default_scene()
+    scene.write(tmp_path / "picture.ppm")
+    command = [device_folder / "pose_runner", "--pose", folder / "pose.json", "--model", "x86_fp32"]
+    box = ("--box", ",".join(map(str, scene.box)))
+    options = ["--image", tmp_path / "picture.ppm", *box, "--runs", "1", "--heatmaps", tmp_path / "v.f32"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+    line = json.loads(done.stdout)
+    assert line["kind"] == "visit", line
+    model = PoseModel(folder, "x86_fp32")
+    inputs, matrices = model.preprocess(scene.image, np.array([scene.box]))
+    outputs = model.inference(inputs)
+    vectors = np.fromfile(tmp_path / "v.f32", np.float32)  # one output after the other
+    expected = np.concatenate([each.ravel() for each in outputs])
+    np.testing.assert_allclose(vectors, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    joints = model.postprocess(outputs, matrices)[0]
+    np.testing.assert_allclose(line["keypoints"], joints, rtol=0, atol=0.01)
+
+    frames = (*command, "--frames", "rgb", "--size", "640x480")
+    raw = np.ascontiguousarray(scene.image).tobytes()
+    followed = subprocess.run(frames, input=raw, capture_output=True, timeout=120)
+    first, last = map(json.loads, followed.stdout.splitlines())
+    assert last["kind"] == "video" and last["crops"] == 1, last
+    [person] = first["people"]
+    whole = model(scene.image, [(0, 0, 639, 479)])[0]
+    np.testing.assert_allclose(np.reshape(person["keypoints"], (-1, 3)), whole, rtol=0, atol=0.01)
+
+
+def test_simcc_that_is_wrong(runner, simcc_folder, tmp_path):
+    good = json.loads((simcc_folder / "pose.json").read_text())
+    for changes, message in (
+        ({"decode": "shift"}, "decode: expected dark or max, found 'shift'"),
+        ({"blur": [3]}, "not as expected"),
+        ({"blur": [3, 2000]}, "blur: expected 1 to 999, found 2000"),
+        ({"split": 0}, "split: expected above 0"),
+        ({"name": "heatmap", "blur": 3, "grid": "udp"}, "tensors: expected 1, of 3 dimensions"),
+        ({"name": "magic"}, "output 'magic'"),
+    ):
+        content = good | {"output": good["output"] | changes}
+        (tmp_path / "pose.json").write_text(json.dumps(content))
+        says(runner, ("--pose", tmp_path / "pose.json", "--model", "x86_fp32"), message)
+    content = good | {"tensors": good["tensors"][:1]}
+    (tmp_path / "pose.json").write_text(json.dumps(content))
+    says(runner, ("--pose", tmp_path / "pose.json", "--model", "x86_fp32"), "tensors: expected 2, of 2")
+    (tmp_path / "pose.json").write_text(json.dumps(good))
+    says(runner, ("--pose", tmp_path / "pose.json", "--model", "x86_fp32"), "without an engine")
+
+
+def test_a_detector_gives_pythons_boxes(device_folder, detector_folder, shared, tmp_path):
+    import cv2
+
+    from tinypose.detection.detector import Detector
+
+    image = cv2.imread(str(shared / "samples" / "hrnet_demo.jpg"))
+    cv2.imwrite(str(tmp_path / "picture.ppm"), image)
+    command = [device_folder / "pose_runner", "--pose", detector_folder / "pose.json", "--model", "x86_fp32"]
+    command += ["--image", tmp_path / "picture.ppm", "--runs", "2", "--warmup-seconds", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    line = json.loads(done.stdout)
+    assert line["kind"] == "visit" and len(line["network_ms"]) == 2, line
+    expected = Detector.from_artifact(detector_folder, "paddle-lite")(image[..., ::-1])
+    found = np.array(line["boxes"])
+    assert len(found) == len(expected) > 1
+    np.testing.assert_allclose(found[:, :4], expected.boxes, rtol=0, atol=0.01)
+    np.testing.assert_allclose(found[:, 4], expected.scores, rtol=0, atol=1e-3)
 
 
 def batch_words(exported, tmp_path, model="x86_fp32"):
