@@ -1,25 +1,22 @@
-"""Typed configs: load a YAML file, inherit from one other, override, and explain what is wrong.
+"""Typed configs: the sections are plain pydantic models, and here a reader finds every key there is.
 
-The sections are plain pydantic models; this file is where a reader finds every key there is.
+How YAML is read is in `tinypose.config_file`, how a mistake in it is explained in `tinypose.validation`.
 """
 
 import difflib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tinypose.codecs import CODECS, Codec
+from tinypose.config_file import read_values
 from tinypose.errors import UserError
-from tinypose.files import LONGEST_NUMBER, read_text
 from tinypose.section import LARGEST_INPUT, MOST, Mean, Section, Std
+from tinypose.validation import Schema, validate
 
 # In a checkout a link to the folder of that name at the top, in a wheel a copy of it.
 CONFIGS = (Path(__file__).parent / "configs").resolve()
-DEEPEST = 100  # mappings and lists within each other in a YAML file
-LONGEST = 1_000_000  # characters of a YAML file, and plain values in it
 
 
 class LiteHRNetConfig(Section):
@@ -325,9 +322,6 @@ class Config(Section):
         return self
 
 
-Schema = TypeVar("Schema", bound=BaseModel)
-
-
 def find_config(name: str | Path) -> Path:
     """Return the file of a config: a path as it is, or the config that ships under this name.
 
@@ -365,183 +359,5 @@ def load_config(
             the nearest known one and the file it stands in), or a value of the wrong type.
     """
     path = find_config(path)
-    values, origins = _read_chain(path, ())
-    for text in overrides:
-        key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise UserError(f"-o {text}: expected KEY=VALUE, for example -o eval.flip=false")
-        try:
-            parsed = parse_yaml(value)
-        except ValueError as error:
-            raise UserError(f"-o {text:.200}: the value is not YAML: {error}") from None
-        tree: Any = parsed
-        for part in reversed(key.strip().split(".")):
-            tree = {part: tree}
-        values = _merge(values, tree, f"-o {text}", origins, ())
+    values, origins = read_values(path, overrides)
     return validate(schema, values, origins, str(path))
-
-
-def validate(schema: type[Schema], values: Any, origins: dict[tuple[str, ...], str], source: str) -> Schema:
-    """Check `values` against `schema`; an error says file, field, what was expected, what was found.
-
-    Args:
-        schema: the pydantic model.
-        values: plain containers, as YAML or JSON gives them.
-        origins: which file or option set a key, for error messages; keys are paths from the root.
-        source: the file to name where `origins` says nothing.
-    """
-    try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            location = tuple(str(part) for part in problem["loc"])
-            key = _without_tags(location, values)
-            where = next((origins[key[:n]] for n in range(len(key), 0, -1) if key[:n] in origins), source)
-            if problem["type"] == "extra_forbidden":
-                hint = _renamed(schema, key) or _nearest(schema, location)
-                lines.append(f"{where}: unknown key '{'.'.join(key)}'{hint}")
-            else:
-                found = "" if problem["type"] == "missing" else f", found {problem['input']!r}"
-                lines.append(f"{where}: {'.'.join(key) or 'the file'}: {problem['msg']}{found}")
-        raise UserError("\n".join(lines)) from None
-
-
-def _read_chain(path: Path, seen: tuple[Path, ...]) -> tuple[dict, dict[tuple[str, ...], str]]:
-    """Read a YAML file over the one it inherits; also say which file set each key."""
-    resolved = path.resolve()
-    if resolved in seen:
-        circle = " -> ".join(str(each) for each in (*seen, resolved))
-        raise UserError(f"{path}: inherits from itself: {circle}")
-    values = read_yaml(path, "config")
-    parent = values.pop("inherits", None)
-    if parent is None:
-        base, origins = {}, {}
-    elif isinstance(parent, str):
-        base, origins = _read_chain(path.parent / parent, (*seen, resolved))
-    else:
-        raise UserError(f"{path}: inherits: expected the name of one file, found {parent!r}")
-    return _merge(base, values, str(path), origins, ()), origins
-
-
-def read_yaml(path: str | Path, what: str) -> dict:
-    """Read a YAML file that holds a mapping; `what` names its role in errors."""
-    try:
-        values = parse_yaml(read_text(path, what))
-    except ValueError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: expected a {what} with `key: value` lines, found {type(values).__name__}")
-    return values
-
-
-def parse_yaml(text: str) -> Any:
-    """Read YAML as plain containers, text, numbers and dates, nested no deeper than makes sense.
-
-    Raises:
-        ValueError: not YAML, a list or mapping within itself, or text or numbers beyond all use.
-    """
-    if len(text) > LONGEST:
-        raise ValueError(f"{len(text):,} characters; no config has more than {LONGEST:,}")
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):  # before the reader recurses
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST:
-                raise ValueError(f"more than {DEEPEST} lists and mappings within each other")
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
-    except (ArithmeticError, LookupError, TypeError, RecursionError, AttributeError) as error:
-        raise ValueError(f"a value that is none ({error})") from None  # a tag or a date that does not fit
-    for number, value in enumerate(_every(values, 0)):
-        if number > LONGEST:
-            raise ValueError("aliases that make it endless")
-        if isinstance(value, str) and "\0" in value:
-            raise ValueError(f"a NUL in {value!r:.60}")
-        if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
-            raise ValueError(f"a whole number of {value.bit_length()} bits")
-        if not isinstance(value, str | float | int | None):
-            raise ValueError(
-                f"a {type(value).__name__}, {str(value):.60}; expected text, numbers, lists and mappings"
-            )
-    return values
-
-
-def _every(value: Any, depth: int) -> Iterator[Any]:
-    """Yield every plain value in containers."""
-    if depth > DEEPEST:
-        raise ValueError("a list or mapping within itself")
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _every(item, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _every(item, depth + 1)
-    else:
-        yield value
-
-
-def _merge(base: Any, over: Any, source: str, origins: dict, at: tuple[str, ...]) -> Any:
-    """Lay `over` on `base`: mappings key by key, anything else as a whole."""
-    origins[at] = source
-    if not isinstance(base, dict) or not isinstance(over, dict):
-        return over
-    # A model of another family shares no keys with the inherited one, so it takes its whole place; so does
-    # an output of another kind. Outputs without a name are heatmaps.
-    if at in (("model",), ("output",)) and "name" in over and over["name"] != base.get("name", "heatmap"):
-        return over
-    merged = dict(base)
-    for key, value in over.items():
-        merged[key] = _merge(base.get(key, {}), value, source, origins, (*at, str(key)))
-    return merged
-
-
-def _without_tags(location: tuple[str, ...], values: Any) -> tuple[str, ...]:
-    """Drop what pydantic puts into a location to say which member of a union it tried."""
-    key = []
-    for index, part in enumerate(location):
-        last = index == len(location) - 1
-        if isinstance(values, dict) and part in values:
-            values = values[part]
-        elif isinstance(values, list) and part.isdigit() and int(part) < len(values):
-            values = values[int(part)]
-        elif not last:
-            continue
-        key.append(part)
-    return tuple(key)
-
-
-def _renamed(schema: type[BaseModel], key: tuple[str, ...]) -> str:
-    """Answer the name that a section had with the one it has."""
-    new = {("heatmap",): "output", ("boxes",): "output"}.get(key, "")
-    return f"; this section is called '{new}' now" if new in schema.model_fields else ""
-
-
-def _nearest(schema: type[BaseModel], location: tuple[str, ...]) -> str:
-    """Return `; did you mean 'x'?` or the list of known keys at this place of the schema."""
-    level: list[type[BaseModel]] = [schema]
-    for part in location[:-1]:
-        found = [
-            m
-            for each in level
-            if part in each.model_fields
-            for m in _models(each.model_fields[part].annotation)
-        ]
-        tagged = [
-            m
-            for m in level
-            if "name" in m.model_fields and part in get_args(m.model_fields["name"].annotation)
-        ]
-        level = found or tagged or level
-    known = sorted({name for each in level for name in each.model_fields})
-    close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known here: {', '.join(known)}"
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) is None:
-        return []
-    return [m for each in get_args(annotation) for m in _models(each)]

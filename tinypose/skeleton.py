@@ -7,8 +7,11 @@ from typing import Annotated
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from tinypose.config import CONFIGS, Section, read_yaml, validate
+from tinypose.config import CONFIGS
+from tinypose.config_file import read_yaml
 from tinypose.errors import UserError
+from tinypose.section import Section
+from tinypose.validation import validate
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from compress.graph import store
 from compress.graph.ir import Graph
 from compress.quant.scales import ConvScale, check_scales
-from tinypose.config import Config, validate
+from tinypose.config import Config
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
+from tinypose.validation import validate
 
 GRAPH, FILE = "graph.npz", "quant.json"
 

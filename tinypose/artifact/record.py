@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tinypose.artifact import FILE, artifact_folder
 from tinypose.codecs import Codec, Gives
-from tinypose.config import InputConfig, validate
+from tinypose.config import InputConfig
 from tinypose.detection.config import DetectorInputConfig
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
 from tinypose.section import LARGEST_INPUT, Mean, Std
 from tinypose.skeleton import Skeleton
+from tinypose.validation import validate
 
 VERSION = 2
 

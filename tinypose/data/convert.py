@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinypose.config import read_yaml
+from tinypose.config_file import read_yaml
 from tinypose.data.annotations import read_coco
 from tinypose.data.boxes import finite_numbers
 from tinypose.errors import UserError

@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from tinypose.config import Config, validate
+from tinypose.config import Config
 from tinypose.errors import UserError
 from tinypose.files import parse_json, read_arrays, read_json, write_json, write_text, write_whole
 from tinypose.models.weights import write_params
+from tinypose.validation import validate
 
 # They may differ when a run goes on: they change nothing that is computed.
 FREE = {"train.workers", "train.save_minutes", "train.visualdl"}
