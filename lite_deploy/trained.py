@@ -48,5 +48,6 @@ def load_trained(config: Config | DetectorConfig, weights: str | Path) -> Traine
     values = config.input.model_dump()
     fit = "person"
     if config.output.gives == "people":
-        values["padding"], fit = None, "inside"
+        values.update(padding=None, crop="udp")
+        fit = "inside"
     return Trained(net, InputRecord(**values, fit=fit), config.output, skeleton)

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from tinypose.codecs import CODECS, Codec
 from tinypose.config_file import read_values
 from tinypose.errors import UserError
-from tinypose.section import LARGEST_INPUT, MOST, Mean, Section, Std
+from tinypose.section import LARGEST_INPUT, MOST, Crop, Mean, Section, Std
 from tinypose.validation import Schema, validate
 
 # In a checkout a link to the folder of that name at the top, in a wheel a copy of it.
@@ -63,6 +63,9 @@ class InputConfig(Section):
     mean: Mean = (0.485, 0.456, 0.406)
     std: Std = (0.229, 0.224, 0.225)
     padding: float = Field(1.25, ge=1.0, le=10.0, description="how much larger than the box the crop is")
+    crop: Crop = Field(
+        "udp", description="udp: the box is width - 1 pixels wide there; plain: width, as mmpose's SimCC networks"
+    )
 
     @property
     def size(self) -> tuple[int, int]:

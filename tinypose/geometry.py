@@ -3,7 +3,8 @@
 Coordinates are continuous with pixel centres at whole numbers, and a length is a count of pixel
 spacings: a crop of W pixels is W - 1 long, from the centre of its first pixel to that of its last.
 Measured so, mapping there and back and mirroring add no error (UDP: Huang et al., "The Devil is in
-the Details: Delving into Unbiased Data Processing for Human Pose Estimation", CVPR 2020).
+the Details: Delving into Unbiased Data Processing for Human Pose Estimation", CVPR 2020). That is the crop `udp`;
+mmpose's networks with SimCC heads know the crop `plain`, which is W pixels long, and whose middle is (W / 2, H / 2).
 
 Matrices are float64 [2, 3] and act on column vectors (x, y, 1).
 """
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
+
+from tinypose.section import Crop
 
 
 def fit_box(box: ArrayLike, size: tuple[int, int], padding: float = 1.25) -> np.ndarray:
@@ -34,17 +37,19 @@ def fit_box(box: ArrayLike, size: tuple[int, int], padding: float = 1.25) -> np.
 
 
 def crop_matrix(
-    box: ArrayLike, size: tuple[int, int], padding: float = 1.25, rotation: float = 0.0
+    box: ArrayLike, size: tuple[int, int], padding: float = 1.25, rotation: float = 0.0, crop: Crop = "udp"
 ) -> np.ndarray:
     """Return the map from image pixels to the pixels of the crop around a box.
 
-    The corners of the grown box fall on the centres of the crop's corner pixels.
+    The corners of the grown box fall on the centres of the crop's corner pixels; in a plain crop the middle of the box
+    falls on (width / 2, height / 2), half a pixel beyond the crop's.
 
     Args:
         box: [4], left, top, width, height in image pixels; width and height not both 0.
         size: width and height of the crop in pixels.
         padding: how much larger than the box the crop is.
         rotation: by how many degrees the content turns about the box's centre, clockwise as seen.
+        crop: what a length is, see `span`.
 
     Returns:
         float64 [2, 3].
@@ -57,10 +62,18 @@ def crop_matrix(
         raise ValueError(f"a box of no extent: {np.asarray(box).tolist()}")
     angle = np.deg2rad(rotation)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    last = np.array(size, np.float64) - 1
-    linear = turn * (last / [width, height])[:, None]
+    across = span(size, crop)
+    linear = turn * (across / [width, height])[:, None]
     center = np.array([left + width / 2, top + height / 2])
-    return np.column_stack([linear, last / 2 - linear @ center])
+    return np.column_stack([linear, across / 2 - linear @ center])
+
+
+def span(size: tuple[int, int], crop: Crop) -> np.ndarray:
+    """Return how wide and how high a crop of this size counts as, float64 [2]: W - 1 and H - 1, or W and H.
+
+    It is also where x = 0 falls in the mirrored crop.
+    """
+    return np.array(size, np.float64) - (crop == "udp")
 
 
 def invert(matrix: np.ndarray) -> np.ndarray:

@@ -14,13 +14,13 @@ def crop_person(image: np.ndarray, box: ArrayLike, config: InputConfig) -> tuple
     Args:
         image: uint8 RGB [H, W, 3].
         box: [4], left, top, width, height in image pixels.
-        config: size and padding of the crop.
+        config: size, padding and kind of the crop.
 
     Returns:
         The crop, uint8 RGB [height, width, 3], and float64 [2, 3] from image to crop pixels.
     """
     size = (config.width, config.height)
-    matrix = crop_matrix(box, size, config.padding)
+    matrix = crop_matrix(box, size, config.padding, crop=config.crop)
     return crop_image(image, matrix, size), matrix
 
 

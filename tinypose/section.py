@@ -1,9 +1,11 @@
 """What the sections of configs and of `pose.json` have in common."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+# What a length in a crop is, see `tinypose.geometry`.
+Crop = Literal["udp", "plain"]
 LARGEST_INPUT = 2048  # pixels a side of what a network sees
 MOST = 10_000_000  # of whatever is counted: epochs, people, steps
 

@@ -129,4 +129,4 @@ def _height(artifact: Artifact, scene: Scene) -> float:
 
 def _matrix(artifact: Artifact, scene: Scene) -> np.ndarray:
     """Return the map from the picture to the crop, float64 [2, 3]."""
-    return crop_matrix(scene.box, artifact.size, artifact.input.padding)
+    return crop_matrix(scene.box, artifact.size, artifact.input.padding, crop=artifact.input.crop)

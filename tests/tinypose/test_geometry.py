@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinypose.data.augment import Variation, matrix_of
 from tinypose.geometry import crop_image, crop_matrix, fit_box, flip_box, flip_joints, invert, transform
 from tinypose.skeleton import load_skeleton
 
@@ -103,3 +104,28 @@ def test_cropping_the_mirrored_picture_mirrors_the_crop():
 def test_a_box_of_no_extent_is_refused(box):
     with pytest.raises(ValueError, match="no extent"):
         crop_matrix(box, SIZE)
+
+
+def test_plain_crops_are_mmposes(shared):
+    cases = np.load(shared / "reference" / "rtmpose_crop.npz")
+    for number, (left, top, right, bottom) in enumerate(cases["boxes_xyxy"].astype(np.float64)):
+        box = [left, top, right - left, bottom - top]
+        for rotation in (0, 30):
+            expected = cases[f"matrix_rot{rotation}"][number]
+            found = crop_matrix(box, (192, 256), rotation=-rotation, crop="plain")
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+        matrix = crop_matrix(box, (192, 256), crop="plain")
+        back = transform(invert(matrix), cases["keypoints_in_input"])
+        np.testing.assert_allclose(back, cases["keypoints_in_image"][number], atol=1e-3)
+        udp = cases["udp_matrix_rot0_pretraining_only"][number]
+        np.testing.assert_allclose(crop_matrix(box, (192, 256)), udp, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("crop", ["udp", "plain"])
+def test_a_mirrored_crop_is_the_crop_of_the_mirrored_picture(crop):
+    """Plain as in mmpose: the joint at x is at width - x then, not at width - 1 - x."""
+    box, width = [13.0, 20.0, 60.0, 90.0], 150
+    points = np.random.default_rng(0).uniform(0, width, (9, 2))
+    found = transform(matrix_of(Variation(np.array(box), flip=True), SIZE, 1.25, crop), points)
+    points[:, 0] = width - 1 - points[:, 0]
+    np.testing.assert_allclose(found, transform(crop_matrix(flip_box(box, width), SIZE, crop=crop), points))

@@ -16,7 +16,7 @@ from tinypose.config import InputConfig
 from tinypose.detection.config import DetectorInputConfig
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
-from tinypose.section import LARGEST_INPUT, Mean, Std
+from tinypose.section import LARGEST_INPUT, Crop, Mean, Std
 from tinypose.skeleton import Skeleton
 from tinypose.validation import validate
 
@@ -57,11 +57,16 @@ class InputRecord(Record):
     padding: float | None = Field(
         None, ge=1, le=10, description="person: how much larger than the box the crop is"
     )
+    crop: Crop = Field(
+        "udp", description="person: udp, also where the key is missing: the box is width - 1 pixels wide; plain: width"
+    )
 
     @model_validator(mode="after")
     def _padded(self) -> "InputRecord":
         if (self.fit == "person") != (self.padding is not None):
             raise ValueError("padding: expected a number with fit 'person', and none otherwise")
+        if self.fit != "person" and self.crop != "udp":
+            raise ValueError("crop: only fit 'person' cuts people out; leave it out")
         return self
 
     def config(self) -> InputConfig | DetectorInputConfig:
@@ -69,7 +74,9 @@ class InputRecord(Record):
         values = {"width": self.width, "height": self.height, "mean": self.mean, "std": self.std}
         if self.fit == "squeeze":
             return DetectorInputConfig(**values)
-        return InputConfig(**values) if self.padding is None else InputConfig(**values, padding=self.padding)
+        if self.fit == "inside":
+            return InputConfig(**values)
+        return InputConfig(**values, padding=self.padding, crop=self.crop)
 
 
 class TensorRecord(Record):

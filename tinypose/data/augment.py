@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinypose.config import AugmentConfig, InputConfig
-from tinypose.geometry import crop_image, crop_matrix, transform
+from tinypose.geometry import crop_image, crop_matrix, span, transform
+from tinypose.section import Crop
 from tinypose.skeleton import Skeleton
 
 HALF_BODY_PADDING = 1.5  # around the joints of a half body, which its box fits tightly
@@ -79,16 +80,20 @@ def draw(
     return Variation(box, rotation, flip, disc, gains)
 
 
-def matrix_of(variation: Variation, size: tuple[int, int], padding: float) -> np.ndarray:
+def matrix_of(
+    variation: Variation, size: tuple[int, int], padding: float, crop: Crop = "udp"
+) -> np.ndarray:
     """Return the map from image pixels to the pixels of the varied crop, float64 [2, 3]."""
-    matrix = crop_matrix(variation.box, size, padding, variation.rotation)
+    matrix = crop_matrix(variation.box, size, padding, variation.rotation, crop)
     if variation.flip:
         matrix[0] = -matrix[0]
-        matrix[0, 2] += size[0] - 1
+        matrix[0, 2] += span(size, crop)[0]
     return matrix
 
 
-def render(image: np.ndarray, variation: Variation, size: tuple[int, int], padding: float) -> np.ndarray:
+def render(
+    image: np.ndarray, variation: Variation, size: tuple[int, int], padding: float, crop: Crop = "udp"
+) -> np.ndarray:
     """Cut the varied crop out of a picture.
 
     Args:
@@ -96,36 +101,42 @@ def render(image: np.ndarray, variation: Variation, size: tuple[int, int], paddi
         variation: what was drawn.
         size: width and height of the crop.
         padding: how much larger than the box the crop is.
+        crop: see `tinypose.geometry`.
 
     Returns:
         uint8 RGB [height, width, 3].
     """
-    crop = crop_image(image, matrix_of(variation, size, padding), size)
+    pixels = crop_image(image, matrix_of(variation, size, padding, crop), size)
     if variation.gains != (1.0, 1.0, 1.0):
-        crop = _recolor(crop, variation.gains)
+        pixels = _recolor(pixels, variation.gains)
     if variation.disc is not None:
         x, y, radius = (value * (size[0] - 1) for value in variation.disc)
         rows, columns = np.ogrid[: size[1], : size[0]]
-        crop[(columns - x) ** 2 + (rows - y) ** 2 <= radius**2] = 0
-    return crop
+        pixels[(columns - x) ** 2 + (rows - y) ** 2 <= radius**2] = 0
+    return pixels
 
 
 def move_joints(
-    joints: np.ndarray, variation: Variation, size: tuple[int, int], padding: float, skeleton: Skeleton
+    joints: np.ndarray,
+    variation: Variation,
+    size: tuple[int, int],
+    padding: float,
+    skeleton: Skeleton,
+    crop: Crop = "udp",
 ) -> np.ndarray:
     """Return the joints in the varied crop: float64 [J, 3], x and y in crop pixels, v as it was.
 
     In a mirrored crop left and right have changed places.
     """
     moved = np.array(joints, np.float64)
-    moved[:, :2] = transform(matrix_of(variation, size, padding), moved[:, :2])
+    moved[:, :2] = transform(matrix_of(variation, size, padding, crop), moved[:, :2])
     return moved[skeleton.flip_order] if variation.flip else moved
 
 
 def _place(variation: Variation, point: np.ndarray, crop: InputConfig) -> np.ndarray:
     """Return where an image point lies in the crop, [2], in widths of the crop."""
     size = (crop.width, crop.height)
-    return transform(matrix_of(variation, size, crop.padding), point) / (crop.width - 1)
+    return transform(matrix_of(variation, size, crop.padding, crop.crop), point) / (crop.width - 1)
 
 
 def _half_body(

@@ -111,24 +111,24 @@ def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray, step: int =
     Raises:
         UserError: a picture that cannot be read; the person's annotation is named.
     """
-    size = people.crop.size
+    crop, second, size = people.crop, people.second, people.crop.size
     crops, seconds, targets = [], [], []
     for number in numbers:
         person = people.people[number]
         image = read_person(person)
         variation = vary(people, epoch, int(number))
-        crops.append(render(image, variation, size, people.crop.padding))
-        if people.second is not None:
-            seconds.append(render(image, variation, people.second.size, people.second.padding))
-        joints = move_joints(person.joints, variation, size, people.crop.padding, people.skeleton)
+        crops.append(render(image, variation, size, crop.padding, crop.crop))
+        if second is not None:
+            seconds.append(render(image, variation, second.size, second.padding, second.crop))
+        joints = move_joints(person.joints, variation, size, crop.padding, people.skeleton, crop.crop)
         targets.append(people.codec.targets(joints, size))
     return Batch(
         numbers=np.asarray(numbers, np.int64),
         epoch=epoch,
         step=step,
-        images=normalise(np.stack(crops), people.crop),
+        images=normalise(np.stack(crops), crop),
         targets=tuple(np.stack(each) for each in zip(*targets, strict=True)),
-        wide=normalise(np.stack(seconds), people.second) if people.second is not None else None,
+        wide=normalise(np.stack(seconds), second) if second is not None else None,
     )
 
 

@@ -40,10 +40,10 @@ def _row(people: TrainingSet, number: int, epoch: int, height: int) -> np.ndarra
     image = read_person(person)
     variation = vary(people, epoch, number)
     plain, varied = (
-        cv2.resize(render(image, each, size, crop.padding), shown, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(render(image, each, size, crop.padding, crop.crop), shown, interpolation=cv2.INTER_LINEAR)
         for each in (Variation(np.asarray(person.box, np.float64)), variation)
     )
-    joints = move_joints(person.joints, variation, size, crop.padding, people.skeleton)
+    joints = move_joints(person.joints, variation, size, crop.padding, people.skeleton, crop.crop)
     targets = people.codec.targets(joints, size)
     pictures = [plain, _with_joints(varied, joints, targets[-1], size, people)]
     if isinstance(people.codec, HeatmapCodec):

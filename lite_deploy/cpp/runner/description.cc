@@ -52,6 +52,12 @@ pose::Grid ReadGrid(const std::string& name) {
   throw std::out_of_range("grid: expected stride or udp, found '" + name + "'");
 }
 
+pose::Crop ReadCrop(const std::string& name) {
+  if (name == "udp") return pose::Crop::kUdp;
+  if (name == "plain") return pose::Crop::kPlain;
+  throw std::out_of_range("crop: expected udp or plain, found '" + name + "'");
+}
+
 std::string Beside(const std::string& path, const std::string& name) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? name : path.substr(0, slash + 1) + name;
@@ -157,6 +163,7 @@ Description ReadDescription(const std::string& path, const std::string& model) {
     Description result{};
     ReadNetwork(content, path, model, &result);
     result.padding = input.at("padding").get<double>();
+    result.crop = ReadCrop(input.value("crop", "udp"));  // a folder that was made before there was a choice
     result.codec = name == "simcc" ? POSE_SIMCC : POSE_HEATMAP;
     result.decoding = ReadDecoding(output.at("decode").get<std::string>(), result.codec);
     if (result.codec == POSE_SIMCC) {

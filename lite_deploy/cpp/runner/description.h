@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "pose/affine.h"
 #include "pose/heatmap.h"
 #include "pose/pose.h"
 #include "pose/preprocess.h"
@@ -25,6 +26,7 @@ struct NetworkDescription {
 // A pose network on one person's crop: heatmaps, or SimCC's vectors in x and in y.
 struct Description : NetworkDescription {
   double padding;
+  pose::Crop crop;
   int joints;
   int codec;         // POSE_HEATMAP or POSE_SIMCC
   int blur, blur_y;  // SimCC's along x and along y; heatmaps have the first

@@ -88,7 +88,7 @@ class Person : public Task {
     const pose::Box whole{0, 0, static_cast<double>(picture_.width), static_cast<double>(picture_.height)};
     const std::vector<double>& box = options.box;
     image_to_crop_ = pose::CropMatrix(box.empty() ? whole : pose::Box{box[0], box[1], box[2], box[3]},
-                                      description_.width, description_.height, description_.padding);
+                                      description_.width, description_.height, description_.padding, description_.crop);
     crop_to_image_ = pose::Invert(image_to_crop_);
   }
 

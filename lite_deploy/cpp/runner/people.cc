@@ -73,6 +73,7 @@ pose_settings Settings(const Options& options, const Description& pose, const De
   settings.joints.joints = pose.joints;
   settings.joints.sigmas = pose.sigmas.data();
   settings.joints.padding = pose.padding;
+  settings.joints.crop = pose.crop == pose::Crop::kPlain ? POSE_CROP_PLAIN : POSE_CROP_UDP;
   settings.joints.codec = pose.codec;
   settings.joints.decoding = static_cast<int>(pose.decoding);
   settings.joints.blur = pose.blur;
