@@ -64,7 +64,8 @@ class InputConfig(Section):
     std: Std = (0.229, 0.224, 0.225)
     padding: float = Field(1.25, ge=1.0, le=10.0, description="how much larger than the box the crop is")
     crop: Crop = Field(
-        "udp", description="udp: the box is width - 1 pixels wide there; plain: width, as mmpose's SimCC networks"
+        "udp",
+        description="udp: the box is width - 1 pixels wide there; plain: width, as mmpose's SimCC networks",
     )
 
     @property

@@ -58,7 +58,8 @@ class InputRecord(Record):
         None, ge=1, le=10, description="person: how much larger than the box the crop is"
     )
     crop: Crop = Field(
-        "udp", description="person: udp, also where the key is missing: the box is width - 1 pixels wide; plain: width"
+        "udp",
+        description="person: udp, also where the key is missing: the box is width - 1 pixels wide; plain: width",
     )
 
     @model_validator(mode="after")

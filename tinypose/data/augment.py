@@ -80,9 +80,7 @@ def draw(
     return Variation(box, rotation, flip, disc, gains)
 
 
-def matrix_of(
-    variation: Variation, size: tuple[int, int], padding: float, crop: Crop = "udp"
-) -> np.ndarray:
+def matrix_of(variation: Variation, size: tuple[int, int], padding: float, crop: Crop = "udp") -> np.ndarray:
     """Return the map from image pixels to the pixels of the varied crop, float64 [2, 3]."""
     matrix = crop_matrix(variation.box, size, padding, variation.rotation, crop)
     if variation.flip:
