@@ -3,8 +3,9 @@
 Coordinates are continuous with pixel centres at whole numbers, and a length is a count of pixel
 spacings: a crop of W pixels is W - 1 long, from the centre of its first pixel to that of its last.
 Measured so, mapping there and back and mirroring add no error (UDP: Huang et al., "The Devil is in
-the Details: Delving into Unbiased Data Processing for Human Pose Estimation", CVPR 2020). That is the crop `udp`;
-mmpose's networks with SimCC heads know the crop `plain`, which is W pixels long, and whose middle is (W / 2, H / 2).
+the Details: Delving into Unbiased Data Processing for Human Pose Estimation", CVPR 2020). That is the
+crop `udp`. mmpose's networks with SimCC heads know the crop `plain`, which is W pixels long, and whose
+middle is (W / 2, H / 2).
 
 Matrices are float64 [2, 3] and act on column vectors (x, y, 1).
 """
@@ -41,8 +42,8 @@ def crop_matrix(
 ) -> np.ndarray:
     """Return the map from image pixels to the pixels of the crop around a box.
 
-    The corners of the grown box fall on the centres of the crop's corner pixels; in a plain crop the middle of the box
-    falls on (width / 2, height / 2), half a pixel beyond the crop's.
+    The corners of the grown box fall on the centres of the crop's corner pixels; in a plain crop the middle of
+    the box falls on (width / 2, height / 2), half a pixel beyond the crop's.
 
     Args:
         box: [4], left, top, width, height in image pixels; width and height not both 0.
