@@ -42,8 +42,8 @@ def crop_matrix(
 ) -> np.ndarray:
     """Return the map from image pixels to the pixels of the crop around a box.
 
-    The corners of the grown box fall on the centres of the crop's corner pixels; in a plain crop the middle of
-    the box falls on (width / 2, height / 2), half a pixel beyond the crop's.
+    The corners of the grown box fall on the centres of the crop's corner pixels; in a plain crop the middle
+    of the box falls on (width / 2, height / 2), half a pixel beyond the crop's.
 
     Args:
         box: [4], left, top, width, height in image pixels; width and height not both 0.

@@ -59,7 +59,8 @@ class InputRecord(Record):
     )
     crop: Crop = Field(
         "udp",
-        description="person: udp, also where the key is missing: the box is width - 1 pixels wide; plain: width",
+        description="person: udp, also where the key is missing: the box is width - 1 pixels wide; plain: "
+        "width, as mmpose's SimCC networks",
     )
 
     @model_validator(mode="after")
