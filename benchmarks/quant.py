@@ -160,7 +160,7 @@ def trained(task: Task, fp32: Baseline, net: paddle.nn.Layer, epochs: int) -> li
         quantised.set_state_dict({key: paddle.to_tensor(value) for key, value in params.items()})
         rows.append(measured(task, fp32, f"PaddleSlim, {epochs} epochs", quantised))
         for method in ("pact", "lsq"):
-            found = train_quantised(*plain_int8(task), config, method, Path(folder) / method)
+            found = train_quantised(*plain_int8(task), task.graph, config, method, Path(folder) / method)
             rows.append(drawn(task, fp32, f"ours, all: {PLAIN}, then {method}, {epochs} epochs", *found))
     return rows
 

@@ -270,6 +270,9 @@ class QuantConfig(Section):
     )
     percentile: float = Field(99.99, gt=50, le=100)
     equalise: bool = Field(True, description="move scale from outlier channels into the weights")
+    silu: Literal["exact", "hard_swish"] = Field(
+        "exact", description="hard_swish: an approximation in place of SiLU; what it costs is measured"
+    )
     keep_fp32: int | Literal["auto"] = Field(
         "auto", description="how many of the most sensitive convolutions stay in FP32"
     )

@@ -13,9 +13,10 @@ import numpy as np
 from compress.graph.ir import Graph
 from compress.quant.accuracy import Accuracy, Baseline, measure_fp32, measure_int8
 from compress.quant.data import batches_of
-from compress.quant.equalise import apply_factors, apply_to_statistics, find_factors
+from compress.quant.equalise import apply_factors, apply_to_statistics, factor_classes, find_factors
 from compress.quant.gains import noise_gains
 from compress.quant.observe import Statistics, channel_statistics, observe
+from compress.quant.open import open_worthwhile, with_hard_swish
 from compress.quant.pact import train_quantised
 from compress.quant.pay import worth_int8
 from compress.quant.ranges import find_ranges
@@ -55,6 +56,7 @@ class Climb:
     fp32: Baseline
     allowed: float | None
     rungs: list[Rung] = field(default_factory=list)
+    approximated: float | None = None  # AP of FP32 with hard_swish for SiLU, where that is asked for
     errors: dict[str, float] = field(default_factory=dict)
     ap_alone: dict[str, float] = field(default_factory=dict)
 
@@ -110,17 +112,27 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
     few = some_batches(task, SENSITIVITY_PEOPLE)
     climb = Climb(task, measure_fp32(task, task.graph), settings.max_drop if automatic else None)
     graph = task.graph
+    if settings.silu == "hard_swish":
+        graph = with_hard_swish(graph)
+        climb.approximated = measure_fp32(task, graph).ap
     statistics = channel_statistics(graph, batches_of(task.crops, task.config))
     gains = noise_gains(graph, few)
     gains = {name: gains[name] for name in quantised}
     scales = only(calibrated(task, graph, statistics, gains), quantised)
     if climb.reached(f"ranges ({settings.ranges})", graph, scales, []):
         return climb
-    if settings.equalise:
+    if settings.equalise and movable(graph, gains):
         graph, statistics, gains = equalised(graph, statistics, gains)
         scales = only(calibrated(task, graph, statistics, gains), quantised)
         if climb.reached("equalised", graph, scales, []):
             return climb
+    if settings.equalise:
+        opened, known = open_worthwhile(graph, statistics, gains)
+        if number := len(opened.nodes) - len(graph.nodes):
+            graph, statistics, gains = equalised(opened, known, gains)
+            scales = only(calibrated(task, graph, statistics, gains), quantised)
+            if climb.reached(f"equalised, by {number} scales too", graph, scales, []):
+                return climb
     steps = [each for each in KEEP_STEPS if each <= min(settings.max_fp32, count)]
     steps = steps if automatic else [settings.keep_fp32]
     if any(steps):
@@ -137,7 +149,8 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
     method = ("lsq" if automatic else "ptq") if settings.method == "auto" else settings.method
     if method != "ptq":
         start = climb.chosen
-        trained = train_quantised(start.graph, start.scales, task.config, method, folder / "training", resume)
+        network = (start.graph, start.scales, task.graph)
+        trained = train_quantised(*network, task.config, method, folder / "training", resume)
         climb.reached(f"trained ({method})", *trained, start.kept)
     return climb
 
@@ -165,6 +178,12 @@ def calibrated(
         few = some_batches(task, SEARCH_PEOPLE)
         return find_scales(graph, search_ranges(graph, histograms, gains, few, settings.percentile))
     return find_scales(graph, find_ranges(histograms, settings.ranges, settings.percentile))
+
+
+def movable(graph: Graph, gains: dict[str, np.ndarray]) -> bool:
+    """Say whether a factor could move into any of the convolutions that `gains` has."""
+    classes, _ = factor_classes(graph)
+    return any(classes[node.inputs[0]].any() for node in graph.convolutions() if node.name in gains)
 
 
 def equalised(

@@ -8,7 +8,7 @@ Bias Correction, ICCV 2019). They do so by pairs of layers; here the factors of 
 found at once, by minimising the quantisation noise that they predict at the heatmaps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -71,7 +71,9 @@ def factor_classes(graph: Graph) -> tuple[dict[str, np.ndarray], int]:
     return {name: label[channels].astype(np.int64) for name, channels in first.items()}, classes
 
 
-def find_factors(graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def find_factors(
+    graph: Graph, statistics: Statistics, gains: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Find the factors that leave the least quantisation noise at the heatmaps.
 
     The noise in channel o of a convolution's output, in units that the factors do not change, is that of
@@ -94,11 +96,7 @@ def find_factors(graph: Graph, statistics: Statistics, gains: dict[str, np.ndarr
         For each tensor float32 [C]: what its channels are divided by.
     """
     classes, count = factor_classes(graph)
-    terms = [
-        (classes[node.inputs[0]], _noise_term(node, *statistics[node.inputs[0]], gains[node.name]))
-        for node in graph.convolutions()
-        if node.kind == "conv2d" and node.name in gains
-    ]
+    terms = [(classes[tensor], term) for tensor, term in noise_terms(graph, statistics, gains)]
 
     def total(logs: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = 0.0, np.zeros(count)
@@ -115,6 +113,16 @@ def find_factors(graph: Graph, statistics: Statistics, gains: dict[str, np.ndarr
     )
     found = np.exp(solution.x).astype(np.float32)
     return {name: found[channels] for name, channels in classes.items()}
+
+
+def noise_terms(
+    graph: Graph, statistics: Statistics, gains: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, NoiseTerm]]:
+    """Yield what each convolution in INT8 reads, and a function from its log factors to noise and slope."""
+    for node in graph.convolutions():
+        if node.kind == "conv2d" and node.name in gains:
+            tensor = node.inputs[0]
+            yield tensor, _noise_term(node, *statistics[tensor], gains[node.name])
 
 
 def apply_factors(graph: Graph, factors: dict[str, np.ndarray]) -> Graph:

@@ -192,12 +192,19 @@ class ChannelFactors(nn.Layer):
 
 
 def train_quantised(
-    graph: Graph, scales: Scales, config: Config, method: str, output: Path, resume: bool = False
+    graph: Graph,
+    scales: Scales,
+    teacher: Graph,
+    config: Config,
+    method: str,
+    output: Path,
+    resume: bool = False,
 ) -> tuple[Graph, dict[str, ConvScale]]:
     """Train a quantised graph on data.train, and keep the epoch that measured best on data.val.
 
     Args:
-        graph: rewritten, in FP32; it is also the teacher.
+        graph: rewritten, in FP32.
+        teacher: in FP32, whose outputs are learned: `graph`, or what it approximates.
         scales: where to start from; convolutions that it leaves out stay in FP32.
         config: `quant.teacher` and `quant.train` say how.
         method: pact or lsq: how ranges are trained.
@@ -208,7 +215,7 @@ def train_quantised(
         The trained graph and its ranges.
     """
     net = FakeQuantNet(graph, scales, method)
-    objective = QuantObjective(net, graph, config.quant.teacher, config.output)
+    objective = QuantObjective(net, teacher, config.quant.teacher, config.output)
     trained = config.model_copy(update={"train": config.quant.train})
     fit(trained, output, net, objective, batch_inputs, resume=resume)
     params = read_params(output / "best.pdparams")

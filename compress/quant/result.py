@@ -61,6 +61,10 @@ def sentences(climb: Climb, metric: str) -> list[str]:
     said = [
         f"left in FP32 for accuracy: {name} (heatmap error {climb.errors[name]:.2g})" for name in chosen.kept
     ]
+    if climb.approximated is not None:
+        said.append(
+            f"hard_swish for SiLU: {metric} {climb.approximated:.2f} in FP32, {climb.fp32.ap:.2f} with SiLU"
+        )
     saved = _saved(task, chosen)
     if saved is not None:
         core = "with sdot" if target == "sdot" else "without sdot"

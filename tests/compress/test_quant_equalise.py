@@ -17,7 +17,9 @@ from compress.quant.equalise import (
 )
 from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics
-from compress.quant.simulate import Simulation
+from compress.quant.open import open_worthwhile
+from compress.quant.scales import only
+from compress.quant.simulate import Simulation, find_scales
 
 
 def conv(name, read, write, weight, groups=1, relu=False):
@@ -142,3 +144,48 @@ def test_statistics_and_gains_of_the_equalised_graph_need_no_run():
         )
     for name, gain in found.items():
         assert np.allclose(scaled[name], gain, rtol=1e-3)
+
+
+def behind_silu(outliers: float) -> tuple[Graph, dict, dict]:
+    """Convolutions with SiLU between them, the first with two channels that reach far; its statistics."""
+    rng = np.random.default_rng(3)
+    far = np.ones((8, 1, 1, 1))
+    far[[1, 6]] = outliers
+    nodes = [
+        conv("stem", "image", "a", rng.normal(0, 0.3, (8, 3, 3, 3)) * far),
+        Node("silu", "silu", ["a"], ["b"]),
+        conv("next", "b", "c", rng.normal(0, 0.4, (8, 8, 3, 3)) / far.reshape(1, -1, 1, 1)),
+        Node("silu", "silu2", ["c"], ["d"]),
+        conv("head", "d", "heatmaps", rng.normal(0, 0.3, (5, 8, 1, 1))),
+    ]
+    shapes = {"image": (1, 3, 8, 8), "heatmaps": (1, 5, 8, 8)} | dict.fromkeys("abcd", (1, 8, 8, 8))
+    graph = Graph("image", ["heatmaps"], nodes, shapes)
+    gains = noise_gains(graph, [images()])
+    return (
+        graph,
+        channel_statistics(graph, lambda: [images()]),
+        {name: gains[name] for name in ("next", "head")},
+    )
+
+
+def test_scales_stand_where_silu_stops_factors_and_only_where_they_pay():
+    graph, statistics, gains = behind_silu(40.0)
+    assert not any(each.any() for each in factor_classes(graph)[0].values())
+    opened, known = open_worthwhile(graph, statistics, gains)
+    assert [node.inputs for node in opened.nodes if node.kind == "scale"] == [["b"]]
+    factors = find_factors(opened, known, gains)
+    other = apply_factors(opened, factors)
+    x = images(3)
+    expected, found = run_numpy(graph, x)[0], run_numpy(other, x)[0]
+    assert np.abs(found - expected).max() < 2e-5 * np.abs(expected).max()
+    errors = []
+    for each in (graph, other):
+        reach = channel_statistics(each, lambda: [images()])
+        limits = {name: float(peak.max()) for name, (peak, _) in reach.items()}
+        scales = only(find_scales(each, limits), gains)
+        errors.append(np.square(Simulation(each, scales)(x)[0] - expected).sum())
+    assert errors[1] < errors[0] / 20
+
+    graph, statistics, gains = behind_silu(1.0)
+    opened, known = open_worthwhile(graph, statistics, gains)
+    assert len(opened.nodes) == len(graph.nodes) and known.keys() == statistics.keys()

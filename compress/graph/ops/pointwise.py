@@ -14,6 +14,7 @@ from compress.graph.ops.table import (
     SAME,
     Operator,
     Params,
+    Places,
     Shape,
     Tensors,
     Ways,
@@ -46,6 +47,17 @@ def _batch_norm(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
 def _scale(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
     scale, bias = (_column(params[key], inputs[0].ndim) for key in ("scale", "bias"))
     return inputs[0] * scale + bias
+
+
+def _scale_factors(node: Node, inputs: list[Shape]) -> Ways:
+    """Return how it stands to factors: they go through it, unless it was put there to absorb them."""
+    return Ways(("any",), "any") if node.attrs.get("absorbs") else SAME
+
+
+def _scale_places(node: Node, inputs: list[Shape], read: np.ndarray, written: np.ndarray) -> Places:
+    if node.attrs.get("absorbs"):
+        return {"scale": (read, written), "bias": (None, written)}
+    return {"bias": (None, written)}
 
 
 def _scale_last_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
@@ -128,15 +140,15 @@ POINTWISE = {
         axes=_all_out,
     ),
     "scale": Operator(
-        "x * scale + bias, a number of each per channel; scale, bias",
+        "x * scale + bias, a number of each per channel [absorbs: was put there for factors]; scale, bias",
         _per_channel,
         _scale,
         orders=SAME,
-        factors=SAME,
+        factors=_scale_factors,
         instructions=1.0,
         params=("scale", "bias"),
         axes=_all_out,
-        places=lambda node, inputs, read, written: {"bias": (None, written)},
+        places=_scale_places,
     ),
     "scale_last": Operator(
         "x * scale + bias, a number of each for each place along the last axis; scale, bias",
