@@ -1,6 +1,9 @@
 """Video in and out: times, turns, damage."""
 
 import http.server
+import os
+import subprocess
+import sys
 import threading
 from functools import partial
 
@@ -57,6 +60,25 @@ def test_a_varying_rate_survives(tmp_path):
 def test_an_odd_size_loses_its_last_row_and_column(tmp_path):
     frames = list(Video(write(tmp_path / "odd.mp4", [0, 0.1], width=97, height=65)))
     assert frames[0].image.shape == (64, 96, 3)
+
+
+def test_what_was_in_memory_before_is_not_in_the_video(tmp_path):
+    """The C library fills fresh memory with another byte in each run; the encoder's output may not tell."""
+    script = tmp_path / "write.py"
+    script.write_text(
+        "import sys, numpy as np\n"
+        "from tinypose.inference.video import VideoWriter\n"
+        "pixels = np.random.default_rng(0).integers(0, 255, (99, 99, 3), np.uint8)\n"
+        "with VideoWriter(sys.argv[1], 30) as writer:\n"
+        "    for i in range(12):\n"
+        "        writer.write(pixels[3 * i :, 5 * i :][:18, :34], i / 30)\n"
+    )
+    written = []
+    for fill in ("0", "85", "170", "255"):
+        path = tmp_path / f"{fill}.mp4"
+        subprocess.run([sys.executable, script, path], check=True, env=os.environ | {"MALLOC_PERTURB_": fill})
+        written.append(path.read_bytes())
+    assert len(set(written)) == 1
 
 
 @pytest.mark.parametrize(
