@@ -9,11 +9,13 @@ import numpy as np
 
 from compress.graph.cost import cost_rows
 from compress.graph.ir import Graph
-from compress.graph.rewrite import rewrite
+from compress.graph.rewrite import fold, rewrite
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
+from compress.quant.package import FILE as PACKAGE
 from compress.quant.package import QuantRecord, read_package
 from compress.quant.scales import Scales, quantise
+from compress.quant.settings import apply_settings, read_settings
 from lite_deploy.engines import tool_versions
 from lite_deploy.nb.combinations import MODELS, check_model, needs_extra
 from lite_deploy.trained import load_trained
@@ -54,7 +56,8 @@ def export(
         folder: where to; an artifact that is there is replaced, anything else is left alone.
         config_file: where the config comes from, to be noted.
         rewritten: rewrite the network for the phone (`compress.graph.rewrite`).
-        quant: a folder that `compress quant` wrote: its network is exported, in FP32, FP16 and INT8.
+        quant: a folder that `compress quant` wrote: its network is exported, in FP32, FP16 and INT8; or INT8
+            settings without a network, a file or the name of one that ships (`compress.quant.settings`).
         models: which `.nb` to make (`lite_deploy.nb.combinations.MODELS`); none: all, INT8 with `quant` only.
         normalise: let the network take pixels, 0 to 255, and normalise them itself.
 
@@ -66,9 +69,7 @@ def export(
     names = list(models or [name for name in MODELS if quant or not name.endswith("int8")])
     for name in names:
         if check_model(name)[1] == "int8" and quant is None:
-            raise UserError(
-                f"model '{name}': needs the ranges that `compress quant` finds; give --quant FOLDER"
-            )
+            raise UserError(f"model '{name}': needs the ranges that `compress quant` finds; give --quant")
     if normalise and (quant is not None or not rewritten):
         raise UserError(
             "normalise: folds mean and standard deviation into the first convolution, which is a rewriting, "
@@ -81,16 +82,24 @@ def export(
     _check_replaceable(folder)
 
     weights = locate(config.weights)
-    package = None if quant is None else read_package(quant)
+    package, settings = None, None
+    if quant is not None and (Path(quant) / PACKAGE).is_file():
+        package = read_package(quant)
+    elif quant is not None:
+        settings = read_settings(quant)
     trained = load_trained(config, weights)
     traced = trace(trained.net, (1, 3, config.input.height, config.input.width))
     scales: Scales = {}
     kept: tuple[str, ...] = ()
     further = False
+    target = None
     if package is not None:
         _check_package(package, quant, traced, weights)
         graph, scales, kept = package[0], package[1], package[2].kept_fp32
-        rewritten, further = package[2].rewritten, _differs(graph, traced)
+        rewritten, further, target = package[2].rewritten, _differs(graph, traced), package[2].target
+    elif settings is not None:
+        rewritten, kept, target = settings.rewritten, settings.kept_fp32, settings.target
+        graph, scales = apply_settings(settings, rewrite(traced) if rewritten else fold(traced), str(quant))
     elif rewritten:
         constants = (config.input.mean, config.input.std) if normalise else None
         graph = rewrite(traced, normalise=constants)
@@ -116,7 +125,7 @@ def export(
                 trained=further,
                 quantised=len(scales),
                 kept_fp32=kept,
-                int8_for=None if package is None else package[2].target,
+                int8_for=target,
             ),
             cost=[_cost_record(*row) for row in cost_rows(traced, graph)],
         )

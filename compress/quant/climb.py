@@ -39,6 +39,8 @@ class Rung:
 
     Attributes:
         kept: convolutions that stay in FP32 because they harm the outputs; others do because they cost less.
+        factors: that the network was equalised by; none: it was not.
+        again: whether it can be made again from the weights, the ranges and the factors alone.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Rung:
     scales: dict[str, ConvScale]
     kept: tuple[str, ...]
     accuracy: Accuracy
+    factors: dict[str, np.ndarray] | None = None
+    again: bool = True
 
 
 @dataclass
@@ -60,10 +64,18 @@ class Climb:
     errors: dict[str, float] = field(default_factory=dict)
     ap_alone: dict[str, float] = field(default_factory=dict)
 
-    def reached(self, name: str, graph: Graph, scales: dict[str, ConvScale], kept: Sequence[str]) -> bool:
+    def reached(
+        self,
+        name: str,
+        graph: Graph,
+        scales: dict[str, ConvScale],
+        kept: Sequence[str],
+        factors: dict[str, np.ndarray] | None = None,
+        again: bool = True,
+    ) -> bool:
         """Measure a setting and note it; return whether it loses no more than is allowed."""
         accuracy = measure_int8(self.task, self.fp32, graph, scales, self.allowed)
-        self.rungs.append(Rung(name, graph, scales, tuple(kept), accuracy))
+        self.rungs.append(Rung(name, graph, scales, tuple(kept), accuracy, factors, again))
         return self._good(self.rungs[-1])
 
     def _good(self, rung: Rung) -> bool:
@@ -121,17 +133,20 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
     scales = only(calibrated(task, graph, statistics, gains), quantised)
     if climb.reached(f"ranges ({settings.ranges})", graph, scales, []):
         return climb
+    factors, again = None, True
     if settings.equalise and movable(graph, gains):
-        graph, statistics, gains = equalised(graph, statistics, gains)
+        factors = find_factors(graph, statistics, gains)
+        graph, statistics, gains = equalised(graph, statistics, gains, factors)
         scales = only(calibrated(task, graph, statistics, gains), quantised)
-        if climb.reached("equalised", graph, scales, []):
+        if climb.reached("equalised", graph, scales, [], factors):
             return climb
     if settings.equalise:
         opened, known = open_worthwhile(graph, statistics, gains)
         if number := len(opened.nodes) - len(graph.nodes):
             graph, statistics, gains = equalised(opened, known, gains)
             scales = only(calibrated(task, graph, statistics, gains), quantised)
-            if climb.reached(f"equalised, by {number} scales too", graph, scales, []):
+            factors, again = None, False
+            if climb.reached(f"equalised, by {number} scales too", graph, scales, [], again=again):
                 return climb
     steps = [each for each in KEEP_STEPS if each <= min(settings.max_fp32, count)]
     steps = steps if automatic else [settings.keep_fp32]
@@ -144,14 +159,16 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
             names = sorted(names, key=climb.ap_alone.get)  # of equal AP, the greater error first
         for number in steps:
             kept = names[:number]
-            if climb.reached(f"{number} left in FP32", graph, only(scales, in_int8(task, kept)), kept):
+            if climb.reached(
+                f"{number} left in FP32", graph, only(scales, in_int8(task, kept)), kept, factors
+            ):
                 return climb
     method = ("lsq" if automatic else "ptq") if settings.method == "auto" else settings.method
     if method != "ptq":
         start = climb.chosen
         network = (start.graph, start.scales, task.graph)
         trained = train_quantised(*network, task.config, method, folder / "training", resume)
-        climb.reached(f"trained ({method})", *trained, start.kept)
+        climb.reached(f"trained ({method})", *trained, start.kept, again=False)
     return climb
 
 
@@ -187,13 +204,16 @@ def movable(graph: Graph, gains: dict[str, np.ndarray]) -> bool:
 
 
 def equalised(
-    graph: Graph, statistics: Statistics, gains: dict[str, np.ndarray]
+    graph: Graph,
+    statistics: Statistics,
+    gains: dict[str, np.ndarray],
+    factors: dict[str, np.ndarray] | None = None,
 ) -> tuple[Graph, Statistics, dict[str, np.ndarray]]:
     """Return a graph of the same function with factors moved from outlier channels into the weights.
 
-    They are the factors that suit the convolutions that `gains` has.
+    None given, they are the factors that suit the convolutions that `gains` has.
     """
-    factors = find_factors(graph, statistics, gains)
+    factors = find_factors(graph, statistics, gains) if factors is None else factors
     return apply_factors(graph, factors), *apply_to_statistics(graph, statistics, gains, factors)
 
 

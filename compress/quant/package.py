@@ -78,8 +78,10 @@ class QuantRecord(_Record):
 
 def write_package(
     folder: str | Path, graph: Graph, scales: dict[str, ConvScale], fields: dict[str, Any]
-) -> None:
-    """Write a folder for `read_package`. `quant.json` comes last: without it the folder holds nothing.
+) -> QuantRecord:
+    """Write a folder for `read_package`; return what its `quant.json` says.
+
+    `quant.json` comes last: without it the folder holds nothing.
 
     Args:
         folder: made if it is not there.
@@ -94,6 +96,7 @@ def write_package(
     record = QuantRecord(graph_sha256=sha256(folder / GRAPH), scales=records, **fields)
     content = record.model_dump(mode="json")
     write_json(folder / FILE, {**content, "sha256": content_digest(content)})
+    return record
 
 
 def read_package(folder: str | Path) -> tuple[Graph, dict[str, ConvScale], QuantRecord]:

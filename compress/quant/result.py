@@ -6,6 +6,7 @@ from compress.quant.chart import write_sensitivity
 from compress.quant.climb import Climb, Rung
 from compress.quant.package import AccuracyRecord, RungRecord, write_package
 from compress.quant.pay import int8_saving
+from compress.quant.settings import SETTINGS, write_settings
 from compress.quant.task import Task
 from tinypose.files import sha256
 
@@ -31,7 +32,10 @@ def write_result(climb: Climb, folder: Path, config_file: str, rewritten: bool) 
         "kept_fp32": chosen.kept,
         "errors": climb.errors,
     }
-    write_package(folder, chosen.graph, chosen.scales, fields)
+    (folder / SETTINGS).unlink(missing_ok=True)  # of what is replaced
+    record = write_package(folder, chosen.graph, chosen.scales, fields)
+    if chosen.again:
+        write_settings(folder, record, task.graph, chosen.factors)
 
 
 def columns(metric: str) -> tuple[str, ...]:

@@ -22,7 +22,11 @@ def export(
         typer.Option("--rewrite/--no-rewrite", help="Rewrite the network for the phone, or not, to compare."),
     ] = True,
     quant: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="What `compress quant` wrote: export INT8 as well.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|NAME",
+            help="Export INT8 as well: what `compress quant` wrote, or settings that ship, by name.",
+        ),
     ] = None,
     normalise: Annotated[
         bool, typer.Option("--normalise", help="Let the network take pixels, 0 to 255, and normalise itself.")

@@ -35,12 +35,13 @@ def config(tmp_path) -> Path:
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_config_loads_and_says_its_size_in_its_name(path):
     loaded = load_config(path)
-    if size := re.search(r"_(\d+)x(\d+)$", path.stem):
+    if size := re.search(r"_(\d+)x(\d+)(_|$)", path.stem):
         assert (loaded.input.height, loaded.input.width) == (int(size[1]), int(size[2]))
     if loaded.output.gives == "people":  # sees whole pictures, in a square
         size = re.search(r"_(\d{3})(_|$)", path.stem)
         assert loaded.input.size == (int(size[1]), int(size[1]))
-    assert loaded.skeleton == ("crowdpose14" if path.stem.endswith("_crowdpose") else "coco17")
+    sets = {"crowdpose": "crowdpose14", "aic": "aic14", "mpii": "mpii16"}
+    assert loaded.skeleton == sets.get(path.stem.split("_")[-1], "coco17")
     assert loaded.data.val is not None
 
 

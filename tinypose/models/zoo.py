@@ -76,6 +76,10 @@ ZOO = {
     "hrnet_w32_384x288": Published(f"{_MODELS}/keypoint/hrnet_w32_384x288.pdparams"),
     "dark_hrnet_w32_256x192": Published(f"{_MODELS}/keypoint/dark_hrnet_w32_256x192.pdparams"),
     "dark_hrnet_w32_384x288": Published(f"{_MODELS}/keypoint/dark_hrnet_w32_384x288.pdparams"),
+    # What PP-Human tells falls by.
+    "fall_dark_hrnet_w32_256x192": Published(
+        "https://bj.bcebos.com/v1/paddledet/models/pipeline/dark_hrnet_w32_256x192.pdparams"
+    ),
     "hrnet_w32_256x256_mpii": Published(f"{_MODELS}/keypoint/hrnet_w32_256x256_mpii.pdparams"),
     # HigherHRNet, bottom-up.
     "higherhrnet_hrnet_w32_512": Published(f"{_MODELS}/keypoint/higherhrnet_hrnet_w32_512.pdparams"),

@@ -1,0 +1,106 @@
+"""Count what every network of the zoo costs: parameters, multiply-adds, instructions on ARM by precision.
+
+    .venv/bin/python benchmarks/zoo.py                 # those that configs/counted.json lacks
+    .venv/bin/python benchmarks/zoo.py tinypose_128x96 # these, again
+
+Weights do not matter to what is counted, so the networks are as built. The instructions of FP32 and FP16 are
+estimated from the `.nb` that Paddle-Lite's optimiser makes (docs/rewriting.md); INT8 takes
+fewer by what `compress.quant.pay` counts for it, on cores with `sdot`, where it pays.
+"""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import paddle
+from paddle import nn
+
+from compress.graph.cost import graph_cost
+from compress.graph.ir import Graph
+from compress.graph.rewrite import rewrite
+from compress.graph.trace import trace
+from compress.quant.pay import int8_saving, worth_int8
+from lite_deploy.nb.estimate import estimate
+from lite_deploy.write.lite import optimise
+from lite_deploy.write.paddle import write_program
+from tinypose.config import CONFIGS, load_config
+from tinypose.detection.config import load_detector_config
+from tinypose.detection.picodet import PicoDet
+from tinypose.files import write_text
+from tinypose.models import build_model
+from tinypose.models.profile import count_parameters
+from tinypose.models.published import NETWORKS, Counted, counted, dumps
+from tinypose.skeleton import load_skeleton
+
+
+def main() -> None:
+    """Count, and write the table after each network."""
+    table = counted() if (CONFIGS / "counted.json").is_file() else {}
+    names = sys.argv[1:] or [each.config for each in NETWORKS if each.config not in table]
+    order = [each.config for each in NETWORKS]
+    for name in names:
+        start = time.monotonic()
+        table[name] = count(name, table)
+        ordered = {each: table[each] for each in order if each in table}
+        write_text(CONFIGS / "counted.json", dumps(ordered))
+        print(f"{name}: {table[name]}, {time.monotonic() - start:.0f} s", flush=True)
+
+
+def count(name: str, known: dict[str, Counted]) -> Counted:
+    """Count what the network of a config costs; one that is the same as another is not counted again."""
+    for other in known:
+        if other != name and shape_of(other) == shape_of(name):
+            return known[other]
+    net, (width, height) = build(name)
+    net.eval()
+    with paddle.no_grad():
+        graph = rewrite(trace(net, (1, 3, height, width)))
+    costs = {precision: instructions(graph, precision) for precision in ("fp32", "fp16")}
+    picture = [node.name for node in graph.nodes if graph.input in node.inputs]
+    costs["int8"] = costs["fp32"] - round(int8_saving(graph, worth_int8(graph, True, picture), True))
+    return Counted(
+        width=width,
+        height=height,
+        parameters=count_parameters(net),
+        multiply_adds=graph_cost(graph).multiply_adds,
+        instructions=costs,
+    )
+
+
+def shape_of(name: str) -> tuple:
+    """Return what decides a network's shape."""
+    if name.startswith("picodet"):
+        detector = load_detector_config(name)
+        return detector.model, detector.input
+    config = load_config(name)
+    kind = config.output.model_dump(include={"name", "stride", "kind", "higher", "bins"})
+    return config.model, config.input, str(kind), len(load_skeleton(config.skeleton).joints)
+
+
+def build(name: str) -> tuple[nn.Layer, tuple[int, int]]:
+    """Build a pose network or a detector; return it, and width and height of its input."""
+    if name.startswith("picodet"):
+        detector = load_detector_config(name)
+        net = PicoDet(detector.model.form, detector.model.classes)
+        return net, (detector.input.width, detector.input.height)
+    config = load_config(name)
+    return build_model(config, len(load_skeleton(config.skeleton).joints)), config.input.size
+
+
+def instructions(graph: Graph, precision: str) -> int:
+    """Estimate the instructions of one inference from the `.nb` of a graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        write_program(graph, place, fuse_shuffles=True, copy_rows=True)
+        program = place / "model.pdmodel", place / "model.pdiparams"
+        model = optimise(*program, place / "out.nb", "arm", precision)
+    return round(estimate(model, graph.shapes[graph.input][2:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Every config that ships loads, has the published size and cost when built, learns and is exported."""
+
+import numpy as np
+import paddle
+import pytest
+
+from compress.graph.rewrite import rewrite
+from compress.graph.trace import trace
+from lite_deploy.write.onnx import write_onnx
+from tinypose.config import CONFIGS, load_config, shipped_configs
+from tinypose.detection.config import load_detector_config
+from tinypose.engine.loss import LOSSES
+from tinypose.models import build_model
+from tinypose.models.profile import count_parameters, profile
+from tinypose.models.published import NETWORKS, counted, network
+from tinypose.models.zoo import ZOO
+from tinypose.skeleton import load_skeleton
+
+POSE = [each for each in NETWORKS if not each.config.startswith("picodet")]
+QUICK = ("tinypose_128x96", "rtmpose_t_256x192")  # the others take a minute each
+DISTANCE = {"lite_hrnet": 0.04, "hrnet": 0.015, "pose_resnet": 0.015, "cspnext": 0.015}
+COUNTED = counted()
+
+
+def slow_unless(quick, networks):
+    return [
+        pytest.param(each, id=each.config, marks=() if each.config in quick else pytest.mark.slow)
+        for each in networks
+    ]
+
+
+@pytest.mark.parametrize("name", shipped_configs())
+def test_loads(name):
+    config = (load_detector_config if name.startswith("picodet") else load_config)(name)
+    if getattr(config, "distill", None) is not None:
+        load_config(CONFIGS / config.distill.teacher)
+    if config.data.val is not None and config.data.val.skeleton is None and hasattr(config, "skeleton"):
+        load_skeleton(config.skeleton)
+
+
+def test_every_published_network_has_its_config_and_its_weights():
+    configs = [each.config for each in NETWORKS]
+    assert len(set(configs)) == len(configs)
+    assert set(configs) <= shipped_configs().keys()
+    named = {each.weights for each in NETWORKS} - {None}
+    assert named <= ZOO.keys()
+    assert {n for n in ZOO if not n.endswith("_enhance")} - named <= {"picodet_s_416_coco_lcnet"}
+    assert network("higherhrnet_hrnet_w32_512").config == "higherhrnet_w32_512"
+
+
+def multiply_adds(net, shape, by_outputs):
+    """Count as the publishers do: of convolutions and linear layers, transposed ones by their outputs."""
+    costs = profile(net, shape)
+    layers = dict(net.named_sublayers())
+    total = 0
+    for cost in costs:
+        layer = layers.get(cost.name)
+        strided = by_outputs and isinstance(layer, paddle.nn.Conv2DTranspose)
+        total += cost.multiply_adds * (layer._stride[0] ** 2 if strided else 1)
+    return total
+
+
+@pytest.mark.parametrize("published", slow_unless(QUICK, POSE))
+def test_has_the_published_size_and_cost_and_takes_a_step(published, tmp_path):
+    config = load_config(published.config)
+    joints = len(load_skeleton(config.skeleton).joints)
+    paddle.seed(0)
+    net = build_model(config, joints)
+    size = config.input
+    if published.parameters is not None:
+        assert count_parameters(net) / 1e6 == pytest.approx(published.parameters, rel=0.035)
+    if published.gflops is not None:
+        found = multiply_adds(net, (3, size.height, size.width), published.by_outputs)
+        near = 0.07 if published.config.startswith("tinypose") else DISTANCE[config.model.name]
+        assert found / (2**30 if published.binary else 1e9) == pytest.approx(published.gflops, rel=near)
+
+    if published.config in COUNTED:
+        assert count_parameters(net) == COUNTED[published.config].parameters
+
+    net.eval()
+    write_onnx(rewrite(trace(net, (1, 3, size.height, size.width))), tmp_path / "model.onnx")
+    if config.output.gives == "joints":  # bottom-up ones take steps in test_bottom_up_models.py
+        step(config, net, joints)
+
+
+def step(config, net, joints):
+    """Train the network for one step, on the smallest pictures that it takes."""
+    if config.output.name == "heatmap":
+        config = config.model_copy(
+            update={"input": config.input.model_copy(update={"width": 64, "height": 64})}
+        )
+    size = config.input.size
+    rng = np.random.default_rng(0)
+    people = np.concatenate([rng.uniform(8, 56, (2, joints, 2)), np.full((2, joints, 1), 2)], axis=2)
+    people = people.astype(np.float32)
+    targets = [config.output.targets(each, size) for each in people]
+    batch = [paddle.to_tensor(np.stack(each)) for each in zip(*targets, strict=True)]
+    images = rng.standard_normal((len(targets), 3, *size[::-1])).astype(np.float32)
+    net.train()
+    learnt = [each for each in net.parameters() if not each.stop_gradient]
+    before = [each.numpy().copy() for each in learnt]
+    optimizer = paddle.optimizer.Adam(1e-3, parameters=learnt)
+    loss = LOSSES[config.output.name](net(paddle.to_tensor(images)), batch, config.output)
+    loss.backward()
+    optimizer.step()
+    assert np.isfinite(float(loss))
+    assert (
+        sum(not np.array_equal(a, b.numpy()) for a, b in zip(before, learnt, strict=True)) > len(learnt) / 2
+    )
