@@ -159,9 +159,8 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
             names = sorted(names, key=climb.ap_alone.get)  # of equal AP, the greater error first
         for number in steps:
             kept = names[:number]
-            if climb.reached(
-                f"{number} left in FP32", graph, only(scales, in_int8(task, kept)), kept, factors
-            ):
+            scales_left = only(scales, in_int8(task, kept))
+            if climb.reached(f"{number} left in FP32", graph, scales_left, kept, factors, again):
                 return climb
     method = ("lsq" if automatic else "ptq") if settings.method == "auto" else settings.method
     if method != "ptq":

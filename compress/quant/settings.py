@@ -1,8 +1,8 @@
 """The INT8 settings of a network without its weights: ranges and factors, a small file of its own.
 
-`compress quant` writes them beside its package unless the network was changed otherwise. With them, and weights
-that are those of the record but for rounding, a network is exported in INT8 without any data set. Those of
-PP-TinyPose ship, by name, in `configs/int8`.
+`compress quant` writes them beside its package unless the network was changed otherwise. With them, and
+weights that are those of the record but for rounding, a network is exported in INT8 without any data set.
+Those of PP-TinyPose ship, by name, in `configs/int8`.
 """
 
 import difflib
