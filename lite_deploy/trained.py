@@ -41,7 +41,8 @@ def load_trained(config: Config | DetectorConfig, weights: str | Path) -> Traine
     if isinstance(config, DetectorConfig):
         config = config.model_copy(update={"weights": str(weights)})
         net, kept = person_only(load_detector(config), config)
-        return Trained(net, InputRecord(**kept.input.model_dump(), fit="squeeze"), kept.codec, None)
+        fit = "letterbox" if config.model.name == "fairmot" else "squeeze"
+        return Trained(net, InputRecord(**kept.input.model_dump(), fit=fit), kept.codec, None)
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config, len(skeleton.joints))
     load_weights(net, weights)

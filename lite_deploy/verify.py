@@ -15,8 +15,8 @@ from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
 from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
-from tinypose.detection.config import DetectorConfig
-from tinypose.detection.detector import shrink
+from tinypose.detection.config import DetectorConfig, detector_schema
+from tinypose.detection.detector import fit_whole
 from tinypose.errors import UserError
 from tinypose.files import sha256
 from tinypose.geometry import crop_image
@@ -136,7 +136,7 @@ def reference_network(artifact: Artifact) -> tuple[Network | None, str]:
 
 def exported_config(artifact: Artifact) -> Config | DetectorConfig:
     """Return the config that a folder was made from."""
-    schema = DetectorConfig if artifact.output.gives == "boxes" else Config
+    schema = detector_schema(artifact.origin.config) if artifact.output.gives == "boxes" else Config
     return schema.model_validate(artifact.origin.config)
 
 
@@ -153,7 +153,7 @@ def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray
 
 
 def picture_crops(artifact: Artifact, paths: Sequence[str | Path]) -> np.ndarray:
-    """Return pictures as the network sees them, each one person or squeezed, uint8 RGB [N, H, W, 3]."""
+    """Return pictures as the network sees them, each one person or whole, uint8 RGB [N, H, W, 3]."""
     from tinypose.images import read_image
 
     return np.stack([fit_picture(artifact, read_image(path)) for path in paths])
@@ -168,8 +168,8 @@ def fit_picture(artifact: Artifact, image: np.ndarray, box: ArrayLike | None = N
         box: of the person to look at, left, top, width, height; None: the whole picture is one person.
     """
     settings = artifact.input.config()
-    if artifact.input.fit == "squeeze":
-        return shrink(image, settings)
+    if artifact.input.fit in ("squeeze", "letterbox"):
+        return fit_whole(image, settings)
     if artifact.input.fit == "inside":
         return crop_image(image, inside_matrix(image.shape[1::-1], settings.size), settings.size)
     whole = (0, 0, image.shape[1], image.shape[0])

@@ -9,6 +9,7 @@ from lite_deploy.bench.results import CheckLine
 from lite_deploy.verify import compare, fit_picture, open_or_interpret
 from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.codecs import Outputs
+from tinypose.codecs.centres import letterbox
 from tinypose.geometry import crop_matrix, invert, to_image
 from tinypose.inference.pose_model import network_input
 
@@ -99,7 +100,7 @@ def decode(artifact: Artifact, scene: Scene, outputs: Outputs) -> np.ndarray:
     """
     if artifact.output.gives == "boxes":
         height, width = scene.image.shape[:2]
-        boxes, scores = artifact.output.boxes(outputs, artifact.size, (width, height))
+        boxes, scores, *_ = artifact.output.boxes(outputs, artifact.size, (width, height))
         corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
         return np.concatenate([corners, np.repeat(scores[:, None, None], 2, axis=1)], axis=2)
     return to_image(artifact.output.keypoints(outputs, artifact.size), [_matrix(artifact, scene)])
@@ -124,6 +125,8 @@ def _height(artifact: Artifact, scene: Scene) -> float:
     """Return the height of what the network sees, in pixels of the picture."""
     if artifact.input.fit == "squeeze":
         return float(scene.image.shape[0])
+    if artifact.input.fit == "letterbox":
+        return artifact.input.height / letterbox(scene.image.shape[1::-1], artifact.size)[0]
     return float(np.linalg.norm(invert(_matrix(artifact, scene))[:, 1]) * artifact.input.height)
 
 

@@ -89,7 +89,7 @@ def bench(
     counts = _counts(threads)
     if artifact.output.gives == "people":
         raise UserError(f"{folder}: a bottom-up network; expected one on a person's crop, or a detector")
-    if box is not None and artifact.input.fit == "squeeze":
+    if box is not None and artifact.input.fit in ("squeeze", "letterbox"):
         raise UserError("--box: this network sees the whole picture")
     scene = _scene(image, box)
     if resume and (output is None or overwrite):

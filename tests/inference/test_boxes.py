@@ -9,7 +9,8 @@ from hypothesis.extra.numpy import arrays
 from tinypose.codecs.picodet import decode_boxes
 from tinypose.detection.boxes import clip_boxes, iou, suppress
 from tinypose.detection.config import DetectorInputConfig
-from tinypose.detection.detector import squeeze
+from tinypose.detection.detector import fit_whole
+from tinypose.preprocess import normalise
 
 SIDES = ("left", "top", "right", "bottom")
 
@@ -87,7 +88,7 @@ def test_the_input_is_normalised_per_channel():
     settings = DetectorInputConfig(width=64, height=96)
     image = np.zeros((7, 1200, 3), np.uint8)
     image[:] = (255, 0, 51)
-    planes = squeeze(image, settings)
+    planes = normalise(fit_whole(image, settings)[None], settings)
     assert planes.shape == (1, 3, 96, 64) and planes.dtype == np.float32
     expected = (np.array([1, 0, 0.2]) - settings.mean) / settings.std
     np.testing.assert_allclose(planes[0, :, 5, 5], expected, rtol=1e-5)

@@ -76,13 +76,13 @@ def test_exporting_the_person_alone_changes_no_box(shared, detector_folder):
 def test_any_class_can_be_kept(form, index):
     import paddle
 
-    from tinypose.detection.config import DetectorConfig
+    from tinypose.detection.config import PicoDetDetectorConfig
     from tinypose.detection.picodet import PicoDet
     from tinypose.detection.weights import person_only
     from tinypose.network import as_network
 
     paddle.seed(0)
-    config = DetectorConfig(
+    config = PicoDetDetectorConfig(
         model={"name": "picodet", "form": form, "classes": 3},
         input={"width": 64, "height": 64},
         output={"person": index, "score": 0.0},

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tinypose.artifact import FILE, artifact_folder
 from tinypose.codecs import Codec, Gives
 from tinypose.config import InputConfig
-from tinypose.detection.config import DetectorInputConfig
+from tinypose.detection.config import DetectorInputConfig, LetterboxConfig
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
 from tinypose.section import LARGEST_INPUT, Crop, Mean, Std
@@ -50,9 +50,10 @@ class InputRecord(Record):
         "caller",
         description="caller: the network reads (pixel / 255 - mean) / std; model: it reads pixels, 0 to 255",
     )
-    fit: Literal["person", "squeeze", "inside"] = Field(
+    fit: Literal["person", "squeeze", "inside", "letterbox"] = Field(
         description="person: a person's box, grown to the ratio and by `padding`; squeeze: the picture; "
-        "inside: the picture in its own ratio, in the middle, black around it"
+        "inside: the picture in its own ratio, in the middle, black around it; letterbox: the same, grey "
+        "around it, shrunk by areas, at whole pixels"
     )
     padding: float | None = Field(
         None, ge=1, le=10, description="person: how much larger than the box the crop is"
@@ -76,6 +77,8 @@ class InputRecord(Record):
         values = {"width": self.width, "height": self.height, "mean": self.mean, "std": self.std}
         if self.fit == "squeeze":
             return DetectorInputConfig(**values)
+        if self.fit == "letterbox":
+            return LetterboxConfig(**values)
         if self.fit == "inside":
             return InputConfig(**values)
         return InputConfig(**values, padding=self.padding, crop=self.crop)

@@ -5,7 +5,7 @@ few values, so training, evaluation and every device read one thing. There are t
 
 - `joints`: the network sees one person's crop (`JointCodec`): heatmap, simcc.
 - `people`: it sees the whole picture and finds everybody (`PeopleCodec`): tags, offsets.
-- `boxes`: it sees the whole picture and finds boxes (`BoxCodec`): picodet.
+- `boxes`: it sees the whole picture and finds boxes (`BoxCodec`): picodet, fairmot.
 
 To add one: a file in this folder with a frozen section that has a `name: Literal[...]`, its settings, and the
 methods of its protocol below; one line in `CODECS`; a loss under the same name in `tinypose.engine.loss`; a
@@ -24,6 +24,7 @@ from typing import Annotated, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
+from tinypose.codecs.fairmot import FairMOTCodec
 from tinypose.codecs.heatmap import HeatmapCodec
 from tinypose.codecs.offsets import OffsetCodec
 from tinypose.codecs.picodet import PicoDetCodec
@@ -128,7 +129,8 @@ class BoxCodec(Protocol):
             picture: width and height of the picture.
 
         Returns:
-            float32 [K, 4], left, top, width, height in pixels of the picture, and scores float32 [K].
+            float32 [K, 4], left, top, width, height in pixels of the picture, scores float32 [K], and of
+            codecs that tell people apart vectors of their looks, float32 [K, D].
         """
 
 
@@ -137,6 +139,7 @@ CODECS = {
     "tags": TagCodec,
     "offsets": OffsetCodec,
     "picodet": PicoDetCodec,
+    "fairmot": FairMOTCodec,
     "simcc": SimccCodec,
 }
 

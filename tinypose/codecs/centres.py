@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 STRIDE = 4
 OVERLAP = 0.7  # IoU that a box moved by the Gaussian's radius still has with the box
@@ -25,7 +24,7 @@ def decode_centres(
     """Find the boxes of one picture.
 
     Args:
-        heatmap: float [1, h, w], 0 to 1 (after the sigmoid).
+        heatmap: float [1, h, w], scores or their logits: the order counts.
         size: float [4, h, w], from the middle to the left, top, right and bottom, in map pixels.
         offset: float [2, h, w], x and y: what rounding the middle took away.
         looks: float [D, h, w].
@@ -34,21 +33,22 @@ def decode_centres(
         most: how many boxes, at most; those with equal neighbours all count.
 
     Returns:
-        boxes float32 [K, 4] (left, top, right, bottom in pixels of the picture, not clipped), scores float32
-        [K], and looks float32 [K, D]; best first.
+        boxes float32 [K, 4] (left, top, right, bottom in pixels of the picture, not clipped), what the
+        heatmap has there float32 [K], and looks float32 [K, D]; best first.
     """
+    from scipy.ndimage import maximum_filter  # not above: configs are read without it
+
     map_size = np.array(heatmap.shape[:0:-1])
-    peaks = np.where(
-        heatmap[0] == maximum_filter(heatmap[0], 3, mode="constant", cval=-np.inf), heatmap[0], 0
-    )
-    order = np.argsort(-peaks.ravel(), kind="stable")[:most]
-    y, x = np.divmod(order, map_size[0])
+    highest = heatmap[0] == maximum_filter(heatmap[0], 3, mode="constant", cval=-np.inf)
+    places = np.flatnonzero(highest)
+    places = places[np.argsort(-heatmap[0].ravel()[places], kind="stable")][:most]
+    y, x = np.divmod(places, map_size[0])
     middle = np.stack([x, y], axis=1).astype(np.float32) + offset[:, y, x].T
     distances = size[:, y, x].T
     border = (map_size * STRIDE - np.asarray(inner_size, np.float32)) / 2
     corners = np.concatenate([middle - distances[:, :2], middle + distances[:, 2:]], axis=1) * STRIDE
     boxes = (corners - np.tile(border, 2)) / ratio
-    return boxes.astype(np.float32), peaks[y, x].astype(np.float32), looks[:, y, x].T.astype(np.float32)
+    return boxes.astype(np.float32), heatmap[0, y, x].astype(np.float32), looks[:, y, x].T.astype(np.float32)
 
 
 def centre_targets(
@@ -113,6 +113,6 @@ def letterbox(
         the factor; width and height of the picture within; and how much border lies left and on top.
     """
     ratio = min(input_size[0] / size[0], input_size[1] / size[1])
-    inner = (round(size[0] * ratio), round(size[1] * ratio))
+    inner = (max(round(size[0] * ratio), 1), max(round(size[1] * ratio), 1))
     left, top = ((whole - part) / 2 for whole, part in zip(input_size, inner, strict=True))
     return ratio, inner, (round(left - 0.1), round(top - 0.1))

@@ -1,12 +1,14 @@
 """The typed config of a person detector: the file a reader finds every key of `picodet_*.yml` in."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
+from tinypose.codecs.fairmot import CentreConfig, FairMOTCodec
 from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
-from tinypose.config import DataConfig, load_config
+from tinypose.config import DataConfig, find_config, load_config
+from tinypose.config_file import read_values
 from tinypose.section import LARGEST_INPUT, Mean, Section, Std
 
 
@@ -18,6 +20,19 @@ class PicoDetConfig(Section):
     classes: int = Field(80, ge=1, le=10_000)
 
 
+class FairMOTConfig(Section):
+    """FairMOT on DLA-34 (Zhang et al. 2021): boxes, and a vector of looks for each."""
+
+    name: Literal["fairmot"]
+    width: int = Field(
+        64, ge=8, le=256, multiple_of=8, description="channels of the feature map; 64 was published"
+    )
+    looks: int = Field(128, ge=4, le=4096, description="numbers in the vector of someone's looks")
+    identities: int | None = Field(
+        None, ge=2, le=10_000_000, description="people to tell apart; none: as the weights or the data have"
+    )
+
+
 class DetectorInputConfig(Section):
     """What the network sees: the whole picture squeezed to width x height, (pixel / 255 - mean) / std."""
 
@@ -27,14 +42,26 @@ class DetectorInputConfig(Section):
     std: Std = (0.229, 0.224, 0.225)
 
 
+class LetterboxConfig(DetectorInputConfig):
+    """The whole picture in its own ratio, in the middle of width x height, grey around it."""
+
+    mean: Mean = (0.0, 0.0, 0.0)
+    std: Std = (1.0, 1.0, 1.0)
+
+
 class DetectorConfig(Section):
-    """A detector, where its weights are, and what it is measured on."""
+    """A detector, where its weights are, and what it is measured on: what all of them have in common."""
+
+    weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
+    data: DataConfig = DataConfig()
+
+
+class PicoDetDetectorConfig(DetectorConfig):
+    """PicoDet: boxes of classes, one of which is a person."""
 
     model: PicoDetConfig
     input: DetectorInputConfig
     output: BoxConfig = BoxConfig()
-    weights: str | None = Field(None, description="a .pdparams file")
-    data: DataConfig = DataConfig()
 
     @property
     def codec(self) -> PicoDetCodec:
@@ -42,10 +69,33 @@ class DetectorConfig(Section):
         return PicoDetCodec(**self.output.model_dump(), aligned=self.model.form == "lcnet")
 
 
-def load_detector_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> DetectorConfig:
+class FairMOTDetectorConfig(DetectorConfig):
+    """FairMOT: boxes of people, and vectors of their looks."""
+
+    model: FairMOTConfig
+    input: LetterboxConfig
+    output: CentreConfig = CentreConfig()
+
+    @property
+    def codec(self) -> FairMOTCodec:
+        """Return what the network's outputs mean."""
+        return FairMOTCodec(**self.output.model_dump(), looks=self.model.looks)
+
+
+def detector_schema(values: Any) -> type[PicoDetDetectorConfig] | type[FairMOTDetectorConfig]:
+    """Return which of the configs plain values are of; without a name, PicoDet's, which says what lacks."""
+    model = values.get("model") if isinstance(values, dict) else None
+    name = model.get("name") if isinstance(model, dict) else None
+    return FairMOTDetectorConfig if name == "fairmot" else PicoDetDetectorConfig
+
+
+def load_detector_config(
+    path: str | Path, overrides: list[str] | tuple[str, ...] = ()
+) -> PicoDetDetectorConfig | FairMOTDetectorConfig:
     """Read a detector's config; see `tinypose.config.load_config`.
 
     Raises:
         UserError: a missing or malformed file, an unknown key or a value of the wrong type.
     """
-    return load_config(path, overrides, schema=DetectorConfig)
+    values, _ = read_values(find_config(path), overrides)
+    return load_config(path, overrides, schema=detector_schema(values))

@@ -10,10 +10,13 @@ from tinypose.artifact import artifact_folder
 from tinypose.artifact.engines import choose_model, open_engine
 from tinypose.artifact.record import read_artifact
 from tinypose.codecs import BoxCodec
-from tinypose.detection.config import DetectorInputConfig
+from tinypose.codecs.centres import letterbox
+from tinypose.detection.config import DetectorInputConfig, LetterboxConfig
 from tinypose.errors import UserError
 from tinypose.network import Network
 from tinypose.preprocess import normalise
+
+GREY = 128  # around a picture that keeps its ratio
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,12 @@ class Boxes:
     Attributes:
         boxes: float32 [K, 4], left, top, width, height in image pixels.
         scores: float32 [K], 0 to 1.
+        looks: float32 [K, D], vectors that are alike for one person; None: the detector gives none.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
+    looks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -34,7 +39,12 @@ class Boxes:
     def above(self, score: float) -> "Boxes":
         """Return those that score more than `score`."""
         keep = self.scores > score
-        return Boxes(self.boxes[keep], self.scores[keep])
+        return self.take(keep)
+
+    def take(self, which: np.ndarray | list[int]) -> "Boxes":
+        """Return some of them: their places, or a mask."""
+        looks = None if self.looks is None else self.looks[which]
+        return Boxes(self.boxes[which], self.scores[which], looks)
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Detector:
 
     def preprocess(self, image: np.ndarray) -> np.ndarray:
         """Return the network's input, float32 [1, 3, H, W], of a picture uint8 RGB [H, W, 3]."""
-        return squeeze(image, self.input)
+        return normalise(fit_whole(image, self.input)[None], self.input)
 
     def postprocess(self, outputs: list[np.ndarray], width: int, height: int) -> Boxes:
         """Return the people in a picture of `width` x `height` pixels, given the network's outputs."""
@@ -90,20 +100,19 @@ class Detector:
         return Boxes(*self.codec.boxes(outputs, (self.input.width, self.input.height), (width, height)))
 
 
-def squeeze(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:
-    """Resize a picture to the detector's input, whatever its shape, and normalise it.
+def fit_whole(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:
+    """Bring a whole picture to the detector's input, uint8 RGB [height, width, 3].
 
     Args:
         image: uint8 RGB [H, W, 3].
-        settings: size, mean and std.
-
-    Returns:
-        float32 [1, 3, height, width].
+        settings: the size; of a `LetterboxConfig` the picture keeps its ratio.
     """
-    return normalise(shrink(image, settings)[None], settings)
-
-
-def shrink(image: np.ndarray, settings: DetectorInputConfig) -> np.ndarray:
-    """Resize a picture to the detector's input, whatever its shape, uint8 RGB [height, width, 3]."""
-    # Cubic, as the published networks were measured. It aliases when shrinking; they are used to that.
-    return cv2.resize(image, (settings.width, settings.height), interpolation=cv2.INTER_CUBIC)
+    if not isinstance(settings, LetterboxConfig):
+        # Cubic, as the published networks were measured. It aliases when shrinking; they are used to that.
+        return cv2.resize(image, (settings.width, settings.height), interpolation=cv2.INTER_CUBIC)
+    size = (settings.width, settings.height)
+    _, inner, (left, top) = letterbox(image.shape[1::-1], size)
+    result = np.full((settings.height, settings.width, 3), GREY, np.uint8)
+    resized = cv2.resize(image, inner, interpolation=cv2.INTER_AREA)
+    result[top : top + inner[1], left : left + inner[0]] = resized
+    return result

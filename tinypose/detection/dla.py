@@ -11,7 +11,12 @@ from paddle import nn
 from paddle.nn.initializer import Assign, Constant
 from paddle.vision.ops import DeformConv2D
 
-CHANNELS = (16, 32, 64, 128, 256, 512)
+WIDTH = 64  # channels of the feature map, of the published network
+
+
+def level_channels(width: int) -> list[int]:
+    """Return the channels of levels 0 to 5 of a network whose feature map has `width`."""
+    return [width // 4, width // 2, width, 2 * width, 4 * width, 8 * width]
 
 
 class ConvNorm(nn.Layer):
@@ -99,20 +104,24 @@ class Tree(nn.Layer):
 
 
 class DLA34(nn.Layer):
-    """From images to maps at 1/4, 1/8, 1/16 and 1/32."""
+    """From images to maps at 1/4, 1/8, 1/16 and 1/32; `width` is a multiple of 4."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH):
         super().__init__()
-        self.base_layer = nn.Sequential(ConvNorm(3, CHANNELS[0], 7), nn.ReLU())
-        self.level0 = nn.Sequential(ConvNorm(CHANNELS[0], CHANNELS[0], 3), nn.ReLU())
-        self.level1 = nn.Sequential(ConvNorm(CHANNELS[0], CHANNELS[1], 3, 2), nn.ReLU())
-        self.level2 = Tree(1, CHANNELS[1], CHANNELS[2], 2)
-        self.level3 = Tree(2, CHANNELS[2], CHANNELS[3], 2, level_root=True)
-        self.level4 = Tree(2, CHANNELS[3], CHANNELS[4], 2, level_root=True)
-        self.level5 = Tree(1, CHANNELS[4], CHANNELS[5], 2, level_root=True)
+        first, second, *levels = level_channels(width)
+        self.base_layer = nn.Sequential(ConvNorm(3, first, 7), nn.ReLU())
+        self.level0 = nn.Sequential(ConvNorm(first, first, 3), nn.ReLU())
+        self.level1 = nn.Sequential(ConvNorm(first, second, 3, 2), nn.ReLU())
+        self.level2 = Tree(1, second, levels[0], 2)
+        self.level3 = Tree(2, levels[0], levels[1], 2, level_root=True)
+        self.level4 = Tree(2, levels[1], levels[2], 2, level_root=True)
+        self.level5 = Tree(1, levels[2], levels[3], 2, level_root=True)
 
     def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
-        """Turn float32 [N, 3, H, W] into maps of 64, 128, 256 and 512 channels; H and W multiples of 32."""
+        """Turn float32 [N, 3, H, W] into maps of width times 1, 2, 4 and 8 channels.
+
+        H and W are multiples of 32.
+        """
         x = self.level1(self.level0(self.base_layer(image)))
         maps = []
         for level in (self.level2, self.level3, self.level4, self.level5):
@@ -215,14 +224,15 @@ class DLAUp(nn.Layer):
 
 
 class DLANeck(nn.Layer):
-    """From the backbone's four maps to one of 64 channels at 1/4."""
+    """From the backbone's four maps to one of `width` channels at 1/4."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH):
         super().__init__()
-        self.dla_up = DLAUp(list(CHANNELS[2:]))
-        self.ida_up = IDAUp([64, 128, 256], 64, [1, 2, 4])
-        self.channels = 64
+        levels = level_channels(width)[2:]
+        self.dla_up = DLAUp(levels)
+        self.ida_up = IDAUp(levels[:3], width, [1, 2, 4])
+        self.channels = width
 
     def forward(self, maps: list[paddle.Tensor]) -> paddle.Tensor:
-        """Return float32 [N, 64, H / 4, W / 4]."""
+        """Return float32 [N, width, H / 4, W / 4]."""
         return self.ida_up(self.dla_up(maps)[:3])[-1]

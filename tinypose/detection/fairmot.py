@@ -9,10 +9,11 @@ import paddle.nn.functional as F
 from paddle import nn
 from paddle.nn.initializer import Constant
 
-from tinypose.detection.dla import DLA34, DLANeck
+from tinypose.detection.dla import DLA34, WIDTH, DLANeck
 
 HEATMAP_START = -2.19  # bias of the centres' logits: a tenth of the pixels at first
 LOOKS = 128  # numbers in the vector of someone's looks
+HIDDEN = 4  # channels within the heads, times those of the feature map
 
 
 class _BiasedConv(nn.Layer):
@@ -75,10 +76,10 @@ class LossWeights(nn.Layer):
 
 
 class _Detector(nn.Layer):
-    def __init__(self) -> None:
+    def __init__(self, width: int):
         super().__init__()
-        self.backbone, self.neck = DLA34(), DLANeck()
-        self.head = CenterHead(self.neck.channels)
+        self.backbone, self.neck = DLA34(width), DLANeck(width)
+        self.head = CenterHead(width, HIDDEN * width)
 
     def forward(self, image: paddle.Tensor) -> paddle.Tensor:
         return self.neck(self.backbone(image))
@@ -89,12 +90,14 @@ class FairMOT(nn.Layer):
 
     Args:
         identities: people in the training set.
+        width: channels of the feature map; of all others in proportion.
+        looks: numbers in the vector of someone's looks.
     """
 
-    def __init__(self, identities: int):
+    def __init__(self, identities: int, width: int = WIDTH, looks: int = LOOKS):
         super().__init__()
-        self.detector = _Detector()
-        self.reid = LooksHead(self.detector.neck.channels, identities)
+        self.detector = _Detector(width)
+        self.reid = LooksHead(width, identities, HIDDEN * width, looks)
         self.loss = LossWeights()
 
     def forward(
@@ -106,3 +109,19 @@ class FairMOT(nn.Layer):
         """
         features = self.detector(image)
         return (*self.detector.head(features), self.reid(features))
+
+
+class FairMOTMaps(nn.Layer):
+    """What of a trained network devices run: without classifier and losses, and looks not brought to length 1.
+
+    That is left to the codec, which does it for the people and not for every pixel.
+    """
+
+    def __init__(self, net: FairMOT):
+        super().__init__()
+        self.detector, self.reid = net.detector, net.reid.reid
+
+    def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
+        """Return the list that `tinypose.codecs.fairmot` decodes."""
+        features = self.detector(image)
+        return [*self.detector.head(features), self.reid(features)]

@@ -1,8 +1,8 @@
 """The checkpoints that PaddleDetection publishes, and how to get them here.
 
 Addresses are those of its configs/keypoint/README.md, configs/keypoint/tiny_pose/README.md,
-configs/picodet/README.md and configs/picodet/legacy_model/README.md. It documents neither sizes nor
-checksums, so a download is checked against the size that the server announces.
+configs/picodet/README.md, configs/picodet/legacy_model/README.md and configs/mot/fairmot/README.md. It
+documents neither sizes nor checksums, so a download is checked against the size that the server announces.
 """
 
 import difflib
@@ -65,6 +65,11 @@ ZOO = {
     "picodet_s_416_coco": Published(f"{_MODELS}/picodet_s_416_coco.pdparams"),
     "picodet_s_320_coco_lcnet": Published(f"{_MODELS}/picodet_s_320_coco_lcnet.pdparams"),
     "picodet_s_416_coco_lcnet": Published(f"{_MODELS}/picodet_s_416_coco_lcnet.pdparams"),
+    # FairMOT: people and their looks, at three sizes; and with CrowdHuman in the training set.
+    "fairmot_dla34": Published(f"{_MODELS}/mot/fairmot_dla34_30e_1088x608.pdparams"),
+    "fairmot_dla34_864x480": Published(f"{_MODELS}/mot/fairmot_dla34_30e_864x480.pdparams"),
+    "fairmot_dla34_576x320": Published(f"{_MODELS}/mot/fairmot_dla34_30e_576x320.pdparams"),
+    "fairmot_enhance_dla34": Published(f"{_MODELS}/mot/fairmot_enhance_dla34_60e_1088x608.pdparams"),
     # LiteHRNet.
     "lite_hrnet_18_256x192": Published(f"{_BUCKET}/lite_hrnet_18_256x192_coco.pdparams"),
     "lite_hrnet_18_384x288": Published(f"{_BUCKET}/lite_hrnet_18_384x288_coco.pdparams"),

@@ -14,7 +14,7 @@ from tinypose.codecs import simcc
 from tinypose.codecs.picodet import PicoDetCodec
 from tinypose.detection.boxes import suppress
 from tinypose.detection.config import DetectorInputConfig
-from tinypose.detection.detector import Detector, squeeze
+from tinypose.detection.detector import Detector, fit_whole
 from tinypose.inference.estimator import _different
 from tinypose.inference.people import NOBODY, People
 from tinypose.skeleton import load_skeleton
@@ -164,7 +164,7 @@ def test_resize_is_cubic_interpolation_rounded(ask, tmp_path_factory, rng, size,
     image = image[..., :3].copy()
     assert np.abs(levels - np.round(levels)).max() < 1e-3
     assert np.abs(levels - np.clip(cubic(image, target), 0, 255)).max() < 0.501
-    opencv = grey_levels(squeeze(image, DetectorInputConfig(width=target[0], height=target[1]))[0])
+    opencv = fit_whole(image, DetectorInputConfig(width=target[0], height=target[1]))
     assert np.abs(levels - opencv).max() < 1.001
 
 
@@ -173,7 +173,7 @@ def test_resize_of_a_photograph_is_opencvs(ask, shared, tmp_path):
     image = cv2.imread(str(shared / "samples" / "hrnet_demo.jpg"))[..., ::-1].copy()
     for size in ((416, 416), (320, 320), (192, 192), (320, 256)):
         levels = grey_levels(resize_with(ask, tmp_path, image, size))
-        opencv = grey_levels(squeeze(image, DetectorInputConfig(width=size[0], height=size[1]))[0])
+        opencv = fit_whole(image, DetectorInputConfig(width=size[0], height=size[1]))
         differ = np.abs(levels - opencv) > 0.5
         assert differ.mean() < (1e-4 if cv2.ipp.useIPP() else 0.1)
 
