@@ -18,7 +18,9 @@ from tinypose.errors import UserError
 MODEL = {"name": "lite_hrnet", "variant": "wider_naive"}
 SMALL = {"model": MODEL, "input": {"width": 96, "height": 128}}
 SHIPPED = sorted(
-    path for path in CONFIGS.glob("*.yml") if path.name != "base.yml" and not path.name.startswith("picodet")
+    path
+    for path in CONFIGS.glob("*.yml")
+    if path.name != "base.yml" and not path.name.startswith(("picodet", "fairmot"))
 )
 
 

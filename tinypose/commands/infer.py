@@ -1,7 +1,7 @@
 """`tinypose infer`: people in pictures, videos, cameras and streams."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,12 +11,10 @@ from tinypose.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-    from tinypose.inference.bottom_up import BottomUp
-    from tinypose.inference.estimator import TopDown
     from tinypose.inference.files import Summary
     from tinypose.inference.sources import Source
 
-NETWORKS = "An artifact folder, or a config (.yml), whose published weights are downloaded."
+NETWORKS = "An artifact folder, or a config (a .yml or a name), whose published weights are downloaded."
 
 
 def infer(
@@ -33,7 +31,10 @@ def infer(
         bool, typer.Option("--overwrite", help="Replace results that are there already.")
     ] = False,
     pose: Annotated[
-        Path | None, typer.Option(help=f"The pose network; none: tinypose_256x192. {NETWORKS}")
+        Path | None,
+        typer.Option(
+            help=f"The pose network; tinypose_256x192 if not given; 'none' for boxes alone. {NETWORKS}"
+        ),
     ] = None,
     detector: Annotated[
         Path | None, typer.Option(help=f"The detector; for an artifact none means pose/detector. {NETWORKS}")
@@ -65,11 +66,18 @@ def infer(
     detect_every: Annotated[
         int, typer.Option(min=1, help="In video: frames from detection to detection.")
     ] = 5,
+    tracker: Annotated[
+        Literal["keypoints", "looks"],
+        typer.Option(help="In video: who is who by joints and boxes, or by what FairMOT sees of people."),
+    ] = "keypoints",
     smooth: Annotated[
         Literal["one_euro", "ema", "none"], typer.Option(help="In video: smoothing over time.")
     ] = "one_euro",
     draw: Annotated[bool, typer.Option(help="Write pictures and videos with the people drawn in.")] = True,
     text: Annotated[bool, typer.Option("--text", help="Write a line of numbers a person, too.")] = False,
+    mot: Annotated[
+        bool, typer.Option("--mot", help="In video: write the MOT challenge's text too, NAME.mot.txt.")
+    ] = False,
     frames: Annotated[int | None, typer.Option(min=1, help="In video: stop after so many frames.")] = None,
 ) -> None:
     """Find people and their joints; write COCO's results as JSON, and pictures and videos that show them.
@@ -91,9 +99,10 @@ def infer(
         raise UserError("--whole stands instead of --detector; give one of them")
 
     from tinypose.inference.files import Output, infer_pictures, infer_video, unique_names
-    from tinypose.inference.follow import FollowSettings
+    from tinypose.inference.networks import open_networks
+    from tinypose.inference.settings import FollowSettings
 
-    target = Output(output, draw, text, overwrite)
+    target = Output(output, draw, text, overwrite, mot)
     names = unique_names([each.stem for each in videos], ["keypoints"] if pictures else [])
     with claim_folder(output):
         outputs = target.of_pictures(pictures)
@@ -103,11 +112,13 @@ def infer(
         files = [each.name for each in sources if each.kind in ("picture", "video")]
         check_not_read(outputs, [*files, boxes, pose_weights, detector_weights])
         given = _read_boxes(boxes, boxes_form, pictures) if boxes else None
-        estimate, origin = _open(pose, detector, pose_weights, detector_weights, whole or given is not None,
-                                 engine, threads, box_score, score)  # fmt: skip
+        alone = whole or given is not None
+        estimate, origin = open_networks(
+            pose, detector, pose_weights, detector_weights, alone, engine, threads, box_score, score
+        )
         begun = [path for name in names if target.seen_log(name).exists() for path in target.of_video(name)]
         check_new([path for path in outputs if path not in begun], overwrite)
-        settings = FollowSettings(detect_every=detect_every, smooth=smooth)
+        settings = FollowSettings(tracker=tracker, detect_every=detect_every, smooth=smooth)
         failed = []
         # Videos first: what was seen of them is kept, and taken over if this is stopped and run again.
         for video, name in zip(videos, names, strict=True):
@@ -127,87 +138,6 @@ def infer(
         raise UserError("\n".join(failed))
     for problem in failed:
         err.print(f"left out: {problem}", style="yellow", markup=False)
-
-
-def _open(
-    pose: Path,
-    detector: Path | None,
-    pose_weights: str | None,
-    detector_weights: str | None,
-    no_detector: bool,
-    engine: str | None,
-    threads: int,
-    box_score: float,
-    score: float,
-) -> tuple["TopDown | BottomUp", dict[str, Any]]:
-    """Open the networks; also say what results depend on."""
-    from dataclasses import replace
-
-    from tinypose.config import CONFIGS
-
-    whole = _open_bottom_up(pose, pose_weights, engine, threads, score)
-    if whole is not None:
-        if detector or detector_weights or no_detector:
-            raise UserError(
-                f"{pose}: finds everybody in a picture; --detector, --boxes and --whole are not for it"
-            )
-        return whole
-    origin: dict[str, Any] = {"box_score": box_score, "detector": None}
-    if pose.suffix in (".yml", ".yaml"):
-        from tinypose.inference.checkpoint import estimator_from_configs
-
-        detector = None if no_detector else detector or CONFIGS / "picodet_s_416_coco.yml"
-        names = [str(each) for each in (pose, pose_weights, detector, detector_weights)]
-        estimate = estimator_from_configs(pose, detector, pose_weights, detector_weights, box_score)
-        return estimate, origin | {"networks": names}
-    if pose_weights or detector_weights:
-        raise UserError("--pose-weights and --detector-weights go with configs; an artifact has its weights")
-
-    from tinypose.artifact import FILE, artifact_folder
-    from tinypose.files import read_json
-    from tinypose.inference.estimator import PoseEstimator
-
-    pose = artifact_folder(pose)
-    estimate = PoseEstimator.from_artifact(pose, detector, engine, threads, box_score)
-    if no_detector:
-        estimate = replace(estimate, detect=None)
-    elif estimate.detect is None:
-        raise UserError(
-            f"{pose}: no detector in it; give --detector FOLDER (`lite-deploy export-detector` makes one), "
-            "or --whole if each picture shows one person"
-        )
-    folders = [pose] if no_detector else [pose, detector or pose / "detector"]
-    descriptions = [artifact_folder(folder) / FILE for folder in folders]
-    return estimate, origin | {"networks": [read_json(each)["sha256"] for each in descriptions]}
-
-
-def _open_bottom_up(
-    pose: Path, weights: str | None, engine: str | None, threads: int, score: float
-) -> tuple["BottomUp", dict[str, Any]] | None:
-    """Open a network that sees whole pictures; None if it sees one person's crop."""
-    origin = {"score": score, "detector": None}
-    if pose.suffix in (".yml", ".yaml"):
-        from tinypose.config import load_config
-
-        config = load_config(pose)
-        if config.output.gives != "people":
-            return None
-        from tinypose.inference.checkpoint import bottom_up_from_config, choose_weights
-
-        weights = choose_weights(pose, weights or config.weights)
-        return bottom_up_from_config(config, weights, score), origin | {"networks": [str(pose), weights]}
-    from tinypose.artifact import FILE, artifact_folder
-    from tinypose.artifact.record import read_artifact
-    from tinypose.files import read_json
-    from tinypose.inference.bottom_up import BottomUp
-
-    pose = artifact_folder(pose)
-    if read_artifact(pose, check_files=False).output.gives != "people":
-        return None
-    if weights:
-        raise UserError("--pose-weights goes with a config; an artifact has its weights")
-    networks = [read_json(pose / FILE)["sha256"]]
-    return BottomUp.from_artifact(pose, engine, threads, score), origin | {"networks": networks}
 
 
 def _read_boxes(

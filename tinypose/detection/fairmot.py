@@ -112,9 +112,9 @@ class FairMOT(nn.Layer):
 
 
 class FairMOTMaps(nn.Layer):
-    """What of a trained network devices run: without classifier and losses, and looks not brought to length 1.
+    """What of a trained network devices run: without classifier and losses, looks not brought to length 1.
 
-    That is left to the codec, which does it for the people and not for every pixel.
+    The last is left to the codec, which does it for the people and not for every pixel.
     """
 
     def __init__(self, net: FairMOT):

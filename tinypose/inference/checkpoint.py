@@ -44,44 +44,41 @@ def bottom_up_from_config(config: Config, weights: str, score: float) -> BottomU
     )
 
 
-def estimator_from_configs(
-    pose: str | Path,
-    detector: str | Path | None,
-    pose_weights: str | None = None,
-    detector_weights: str | None = None,
-    box_score: float = 0.4,
-) -> TopDown:
-    """Build both networks from configs and load their weights.
+def top_down_from_config(pose: str | Path, weights: str | None, box_score: float = 0.4) -> TopDown:
+    """Build a pose network for people's crops and load its weights; it has no detector yet.
 
     Args:
         pose: a pose network's config.
-        detector: a detector's config; none: the whole picture is one person.
-        pose_weights: instead of the config's `weights`; without either, those published under its name.
-        detector_weights: the same for the detector.
+        weights: instead of the config's `weights`; without either, those published under its name.
         box_score: boxes that score no more are not looked at.
 
     Raises:
-        UserError: a config or weights cannot be had or do not fit.
+        UserError: the config or weights cannot be had or do not fit.
     """
-    from tinypose.detection.weights import load_detector, person_only
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
 
     config = load_config(pose)
     skeleton = load_skeleton(config.skeleton)
     net = build_model(config, len(skeleton.joints))
-    load_weights(net, choose_weights(pose, pose_weights or config.weights))
-    detect = None
-    if detector is not None:
-        settings = load_detector_config(detector)
-        weights = choose_weights(detector, detector_weights or settings.weights)
-        small, settings = person_only(
-            load_detector(settings.model_copy(update={"weights": weights})), settings
-        )
-        codec = settings.codec.model_copy(update={"score": box_score})
-        detect = Detector(as_network(small), settings.input, codec)
+    load_weights(net, choose_weights(pose, weights or config.weights))
     find_joints = CropModel(as_network(net), config.input, config.output, len(skeleton.joints))
-    return TopDown(find_joints, skeleton, detect, box_score)
+    return TopDown(find_joints, skeleton, None, box_score)
+
+
+def detector_from_config(path: str | Path, weights: str | None, box_score: float = 0.4) -> Detector:
+    """Build a detector and load its weights; see `top_down_from_config`.
+
+    Raises:
+        UserError: the config or weights cannot be had or do not fit.
+    """
+    from tinypose.detection.weights import load_detector, person_only
+
+    settings = load_detector_config(path)
+    chosen = choose_weights(path, weights or settings.weights)
+    net, settings = person_only(load_detector(settings.model_copy(update={"weights": chosen})), settings)
+    codec = settings.codec.model_copy(update={"score": box_score})
+    return Detector(as_network(net), settings.input, codec)
 
 
 def choose_weights(config: str | Path, given: str | None) -> str:

@@ -65,6 +65,7 @@ class PoseEstimator(ABC):
         engine: str | None = None,
         threads: int = 1,
         box_score: float = 0.4,
+        own_detector: bool = True,
     ) -> "TopDown":
         """Open artifact folders; nothing else is needed, neither configs nor the training code.
 
@@ -75,6 +76,7 @@ class PoseEstimator(ABC):
             engine: `paddle-lite`, `onnxruntime` or `paddle-inference`; none: the fastest here.
             threads: how many each engine may use; Paddle-Lite's Python package has one.
             box_score: boxes that score no more are not looked at.
+            own_detector: without `detector`, take the one in `folder`, if there is one.
 
         Raises:
             UserError: a folder is damaged or of another kind, or has no model for this engine and machine.
@@ -82,7 +84,7 @@ class PoseEstimator(ABC):
         folder = artifact_folder(folder)
         artifact = read_artifact(folder, check_files=False, gives="joints")  # PoseModel checks them
         pose = PoseModel(folder, choose_model(artifact, engine), threads)
-        if detector is None and (folder / "detector").is_dir():
+        if detector is None and own_detector and (folder / "detector").is_dir():
             detector = folder / "detector"
         detect = None if detector is None else Detector.from_artifact(detector, engine, threads, box_score)
         return TopDown(pose, artifact.skeleton, detect, box_score)
@@ -139,9 +141,12 @@ class TopDown(PoseEstimator):
         joints = np.concatenate(parts)
         if not np.isfinite(joints).all():
             raise UserError("the pose network gives numbers that are not finite (NaN or infinity)")
-        scores = rescore(box_scores, joints[..., 2], JOINT_SCORE).astype(np.float32)
+        scores = box_scores
+        if self.skeleton.joints:
+            scores = rescore(box_scores, joints[..., 2], JOINT_SCORE).astype(np.float32)
         ids = np.full(len(there), NOBODY, np.int64)
-        people = People(boxes, joints, box_scores, scores, ids, self.skeleton)
+        looks = None if found.looks is None else found.looks[there]
+        people = People(boxes, joints, box_scores, scores, ids, self.skeleton, looks)
         return people.take(_different(people)) if merge and len(people) > 1 else people
 
 
@@ -162,6 +167,11 @@ def _different(people: People) -> list[int]:
         alike = oks(joints[best], joints[rest], area, people.skeleton.sigmas, both)
         rest = rest[(alike <= SAME) | (both.sum(axis=1) < 3)]
     return kept
+
+
+def no_joints(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Stand where a pose network would, and find none: float32 [N, 0, 3]."""
+    return np.zeros((len(boxes), 0, 3), np.float32)
 
 
 def _check(image: np.ndarray) -> None:

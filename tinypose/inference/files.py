@@ -20,11 +20,12 @@ from tinypose.errors import UserError
 from tinypose.files import LONGEST_NAME, write_whole
 from tinypose.images import read_image
 from tinypose.inference.background import ahead, behind
-from tinypose.inference.bottom_up import BottomUp
-from tinypose.inference.estimator import PoseEstimator, TopDown
-from tinypose.inference.follow import FollowSettings, PeopleInVideo
+from tinypose.inference.estimator import PoseEstimator
+from tinypose.inference.follow_looks import follow_people
+from tinypose.inference.networks import Estimator
 from tinypose.inference.people import People
 from tinypose.inference.results import SeenLog, json_list
+from tinypose.inference.settings import FollowSettings
 from tinypose.inference.sources import Source
 from tinypose.inference.video import Frame, Video, VideoWriter, read_camera
 
@@ -42,12 +43,14 @@ class Output:
         draw: pictures and videos with the people drawn in.
         text: a line of numbers for each person, beside the JSON.
         overwrite: an interrupted video of other networks or settings is begun anew.
+        mot: of videos, the MOT challenge's text beside the JSON.
     """
 
     folder: Path
     draw: bool = True
     text: bool = False
     overwrite: bool = False
+    mot: bool = False
 
     def of_pictures(self, sources: Sequence[Source]) -> list[Path]:
         """Return the files that pictures lead to: keypoints, text, and a drawing of each."""
@@ -66,7 +69,8 @@ class Output:
 
     def of_video(self, name: str) -> list[Path]:
         """Return the files that a video leads to."""
-        endings = [".json", *([".txt"] if self.text else []), *([".mp4"] if self.draw else [])]
+        endings = [".json", *([".txt"] if self.text else []), *([".mot.txt"] if self.mot else [])]
+        endings += [".mp4"] if self.draw else []
         return [self.folder / f"{name}{ending}" for ending in endings]
 
     def seen_log(self, name: str) -> Path:
@@ -150,7 +154,7 @@ def infer_pictures(
 def infer_video(
     source: Source,
     name: str,
-    estimate: TopDown | BottomUp,
+    estimate: Estimator,
     output: Output,
     settings: FollowSettings,
     origin: dict[str, Any],
@@ -181,7 +185,7 @@ def infer_video(
     frames: Iterator[Frame] = iter(video) if video else read_camera(int(source.name))
     live = video is None or video.live
     total = limit if live else min(filter(None, (video.total, limit)), default=None)
-    follow = PeopleInVideo(estimate, settings)
+    follow = follow_people(estimate, settings)
     with ExitStack() as stack:
         log = None
         if source.kind == "video":
@@ -191,7 +195,7 @@ def infer_video(
             stack.enter_context(kept(lambda: f"kept: what was seen of {count(log.count, 'frame')}, in "
                                              f"{log.path}; the same command goes on there"))  # fmt: skip
             summary.resumed = min(len(log.seen), total or len(log.seen))
-        results = _Results(output, name, stack, summary)
+        results = _Results(output, name, stack, summary, video=True)
         draw = None
         if output.draw:
             path = output.folder / f"{name}.mp4"
@@ -234,7 +238,7 @@ def infer_video(
 class _Results:
     """The files of keypoints: JSON, and lines of text if they are wanted."""
 
-    def __init__(self, output: Output, name: str, stack: ExitStack, summary: Summary):
+    def __init__(self, output: Output, name: str, stack: ExitStack, summary: Summary, video: bool = False):
         self._summary = summary
         path = output.folder / f"{name}.json"
         self._json = stack.enter_context(json_list(path))
@@ -245,6 +249,12 @@ class _Results:
             temporary = stack.enter_context(write_whole(path))
             self._text = stack.enter_context(temporary.open("w", encoding="utf-8"))
             summary.files.append(path)
+        self._mot = None
+        if output.mot and video:
+            path = output.folder / f"{name}.mot.txt"
+            temporary = stack.enter_context(write_whole(path))
+            self._mot = stack.enter_context(temporary.open("w", encoding="utf-8"))
+            summary.files.append(path)
 
     def add(self, people: People, number: int, extra: dict[str, Any], head: str) -> None:
         """Add the people of one picture or frame: `extra` to each in JSON, `head` before each line."""
@@ -252,8 +262,25 @@ class _Results:
         for entry in people.to_coco(number):
             self._json.add(entry | extra)
             if self._text:
-                numbers = [entry.get("track_id", "-"), entry["score"], *entry["bbox"], *entry["keypoints"]]
+                joints = entry.get("keypoints", [])
+                numbers = [entry.get("track_id", "-"), entry["score"], *entry["bbox"], *joints]
                 self._text.write(" ".join([head, *map(str, numbers)]) + "\n")
+        if self._mot:
+            self._mot.writelines(mot_lines(people, number))
+
+
+def mot_lines(people: People, frame: int) -> list[str]:
+    """Return the MOT challenge's lines: frame from 1, id, left, top, width, height, score, and three -1.
+
+    Args:
+        people: with ids.
+        frame: from 0.
+    """
+    lines = []
+    for box, number, score in zip(people.boxes, people.ids, people.box_scores, strict=True):
+        place = ",".join(f"{float(value):.2f}" for value in box)
+        lines.append(f"{frame + 1},{number},{place},{float(score):.5f},-1,-1,-1\n")
+    return lines
 
 
 def _kept(drawings: list[Path], summary: Summary) -> str:

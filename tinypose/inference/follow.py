@@ -8,22 +8,22 @@ Each frame has two halves. `look` runs the networks and changes nothing; `take` 
 from what `look` saw and nothing else. So an interrupted video resumes by taking again what was seen.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
-from pydantic import Field
 
-from tinypose.config import Section
 from tinypose.detection.boxes import clip_boxes, iou
 from tinypose.detection.detector import Boxes
 from tinypose.inference.bottom_up import BottomUp
+from tinypose.inference.boxed import BoxedBottomUp
 from tinypose.inference.estimator import TopDown
-from tinypose.inference.people import ARRAYS, JOINT_SCORE, People, no_people
-from tinypose.skeleton import Skeleton
-from tinypose.tracking.smooth import Ema, Filter, OneEuro
+from tinypose.inference.people import JOINT_SCORE, People
+from tinypose.inference.seen import Seen
+from tinypose.inference.settings import FollowSettings
+from tinypose.inference.smoothing import Smoothing
 from tinypose.tracking.tracker import NOBODY, Tracker, box_margin, follow_box
+
+__all__ = ["FollowSettings", "PeopleInVideo", "Seen"]
 
 # What lies around the joints of someone whom the detector has not seen, as a part of their extent.
 MARGIN = 0.02
@@ -35,59 +35,10 @@ TRUST = 0.7  # what is left of the score of someone whom the detector misses, ea
 GRID = 4
 
 
-class FollowSettings(Section):
-    """How people are followed."""
-
-    detect_every: int = Field(5, ge=1, description="frames from one detection to the next; 1: every frame")
-    sure: float = Field(0.2, ge=0, le=1, description="a person's score from which a new id is given")
-    least: float = Field(0.1, ge=0, le=1, description="a person's score below which there is no one")
-    patience: float = Field(1.0, ge=0, description="for how many seconds someone out of sight is remembered")
-    smooth: Literal["one_euro", "ema", "none"] = "one_euro"
-    cutoff: float = Field(1.0, gt=0, description="one_euro: hertz, for joints at rest; lower is steadier")
-    beta: float = Field(
-        20.0, ge=0, description="one_euro: hertz for one person size a second; higher lags less"
-    )
-    constant: float = Field(0.05, gt=0, description="ema: time constant in seconds")
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What the networks saw in one frame.
-
-    Attributes:
-        time: of the frame, in seconds.
-        people: without ids, not smoothed.
-        detected: whether the detector ran.
-        found: float32 [N, 4], where the detector found them; zeros for whom it did not.
-    """
-
-    time: float
-    people: People
-    detected: bool
-    found: np.ndarray
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain containers from which `from_json` makes the very same."""
-        arrays = {name: getattr(self.people, name).tolist() for name in ARRAYS}
-        return {"time": self.time, "detected": self.detected, "found": self.found.tolist(), **arrays}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any], skeleton: Skeleton) -> "Seen":
-        """Make it of what `to_json` returned."""
-        empty = no_people(skeleton)
-        arrays = {}
-        for name in ARRAYS:
-            like = getattr(empty, name)
-            arrays[name] = np.array(content[name], like.dtype).reshape(-1, *like.shape[1:])
-        people = People(**arrays, skeleton=skeleton)
-        found = np.array(content["found"], np.float32).reshape(-1, 4)
-        return cls(content["time"], people, content["detected"], found)
-
-
 class PeopleInVideo:
     """Follows the people of one video. Keeps what it has seen: not for several threads or videos."""
 
-    def __init__(self, estimate: TopDown | BottomUp, settings: FollowSettings | None = None):
+    def __init__(self, estimate: TopDown | BottomUp | BoxedBottomUp, settings: FollowSettings | None = None):
         """Begin a video.
 
         Args:
@@ -102,7 +53,7 @@ class PeopleInVideo:
             patience=self.settings.patience,
             joint_score=JOINT_SCORE,
         )
-        self._filters: dict[int, Filter] = {}
+        self._smoothing = Smoothing(self.settings)
         self._time = -np.inf
         self._since_detection: int | None = None
 
@@ -119,9 +70,9 @@ class PeopleInVideo:
         """Run the networks on the next frame: the pose network on everyone, the detector if it is due.
 
         It is due every `detect_every` frames, while no one is followed, and at once when someone is lost.
-        A bottom-up network looks at every frame whole.
+        A bottom-up network looks at every frame whole; where no joints are looked for, so does the detector.
         """
-        if isinstance(self.estimate, BottomUp):
+        if not isinstance(self.estimate, TopDown):
             people = self._there(self.estimate(image))
             return Seen(time, people, True, np.zeros_like(people.boxes))
         followed = self._where(image.shape[1], image.shape[0])
@@ -156,15 +107,7 @@ class PeopleInVideo:
         people = replace(people, ids=ids).take(ids != NOBODY)
         self._time = time
         self._since_detection = 0 if seen.detected else (self._since_detection or 0) + 1
-        remembered = {track.id for track in self._tracker.tracks}
-        self._filters = {key: each for key, each in self._filters.items() if key in remembered}
-        if self.settings.smooth == "none" or not len(people):
-            return people
-        smoothed = [
-            self._smooth(*each, time) for each in zip(people.ids, people.keypoints, people.boxes, strict=True)
-        ]
-        keypoints, boxes = (np.stack(each).astype(np.float32) for each in zip(*smoothed, strict=True))
-        return replace(people, keypoints=keypoints, boxes=boxes)
+        return self._smoothing(people, time, {track.id for track in self._tracker.tracks})
 
     def _where(self, width: int, height: int) -> Boxes:
         """Return where those seen in the last frame are looked for in the next, and their boxes' scores."""
@@ -192,28 +135,10 @@ class PeopleInVideo:
 
     def _there(self, people: People) -> People:
         """Leave out those in whose place there is no one any more."""
+        if not people.skeleton.joints:
+            return people.take(people.scores >= self.settings.least)
         joints = (people.keypoints[..., 2] > JOINT_SCORE).sum(axis=1)
         return people.take((people.scores >= self.settings.least) & (joints >= 3))
-
-    def _smooth(
-        self, number: int, joints: np.ndarray, box: np.ndarray, time: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the joints [J, 3] and the box [4] of person `number`, smoothed together."""
-        if number not in self._filters:
-            self._filters[number] = self._filter()
-        corners = np.stack([box[:2], box[:2] + box[2:]])
-        points = self._filters[number](
-            np.concatenate([joints[:, :2], corners]), time, float(np.sqrt(box[2] * box[3]))
-        )
-        low, high = points[-2:]
-        return np.column_stack([points[:-2], joints[:, 2]]), np.concatenate([low, high - low])
-
-    def _filter(self) -> Filter:
-        makers: dict[str, Callable[[], Filter]] = {
-            "one_euro": lambda: OneEuro(cutoff=self.settings.cutoff, beta=self.settings.beta),
-            "ema": lambda: Ema(constant=self.settings.constant),
-        }
-        return makers[self.settings.smooth]()
 
 
 def _on_grid(found: Boxes) -> Boxes:

@@ -11,6 +11,7 @@ from tinypose.tracking.tracker import NOBODY
 
 ARRAYS = ("boxes", "keypoints", "box_scores", "scores", "ids")
 JOINT_SCORE = 0.2  # joints that score less are uncertain
+NO_JOINTS = Skeleton.model_construct(name="none", joints=(), pairs=(), sigmas=())  # of boxes alone
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class People:
         box_scores: float32 [N], 0 to 1: the detector's; of boxes that were given or no one detected, 1.
         scores: float32 [N], 0 to 1: the box's times the mean of the joints' that are above 0.2.
         ids: int64 [N], who it is over time, counted from 1; -1 in single pictures.
-        skeleton: names the joints.
+        skeleton: names the joints; `NO_JOINTS` where none were looked for.
+        looks: float32 [N, D], vectors that are alike for one person; None: the detector gives none.
     """
 
     boxes: np.ndarray
@@ -32,6 +34,7 @@ class People:
     scores: np.ndarray
     ids: np.ndarray
     skeleton: Skeleton
+    looks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -41,7 +44,8 @@ class People:
         which = np.asarray(which)
         if which.dtype == bool and which.all():
             return self
-        return replace(self, **{name: getattr(self, name)[which] for name in ARRAYS})
+        looks = None if self.looks is None else self.looks[which]
+        return replace(self, looks=looks, **{name: getattr(self, name)[which] for name in ARRAYS})
 
     def draw(self, image: np.ndarray, joint_score: float = JOINT_SCORE) -> np.ndarray:
         """Draw boxes, skeletons and ids on a copy of the picture; each id has its colour.
@@ -65,6 +69,8 @@ class People:
     def to_coco(self, image_id: int) -> list[dict[str, Any]]:
         """Return COCO's results form, with the box, and `track_id` for those who are followed.
 
+        Where no joints were looked for, they are left out.
+
         Args:
             image_id: the picture's number, or the frame's.
         """
@@ -77,6 +83,8 @@ class People:
                 "score": round(float(score), 5),
                 "bbox": [round(float(value), 2) for value in box],
             }
+            if not len(joints):
+                del entry["keypoints"]
             if number != NOBODY:
                 entry["track_id"] = int(number)
             results.append(entry)

@@ -29,6 +29,7 @@ class Person:
         began: first seen, in seconds.
         seen: last seen.
         confirmed: seen twice, or in the first frame.
+        found: the place of the box that it was last seen as, among the boxes of that frame.
     """
 
     id: int
@@ -39,6 +40,7 @@ class Person:
     began: float
     seen: float
     confirmed: bool
+    found: int
 
     @property
     def box(self) -> np.ndarray:
@@ -85,6 +87,7 @@ class LooksTracker:
             The people who are there now and were confirmed.
         """
         use = np.asarray(scores) > self.sure
+        places = np.flatnonzero(use)
         boxes = np.asarray(boxes, np.float32).reshape(-1, 4)[use]
         scores, looks = np.asarray(scores)[use], _unit(np.asarray(looks, np.float32)[use])
         measured = _measured(boxes)
@@ -103,7 +106,7 @@ class LooksTracker:
         found_again = []
         for i, j in pairs:
             person = pool[i]
-            _see(person, measured[j], looks[j], time)
+            _see(person, measured[j], looks[j], time, places[j])
             if person.id in known:
                 person.score = float(scores[j])
             else:
@@ -113,14 +116,14 @@ class LooksTracker:
         recent = [pool[i] for i in left if pool[i].id in known]
         pairs, gone, rest_places = assign(_overlap_cost(recent, boxes[rest]), self.apart)
         for i, j in pairs:
-            _see(recent[i], measured[rest[j]], looks[rest[j]], time)
+            _see(recent[i], measured[rest[j]], looks[rest[j]], time, places[rest[j]])
             recent[i].score = float(scores[rest[j]])
         newly_lost = [recent[i] for i in gone]
 
         rest = rest[rest_places]
         pairs, dropped, rest_places = assign(_overlap_cost(new, boxes[rest]), self.apart_new)
         for i, j in pairs:
-            _see(new[i], measured[rest[j]], looks[rest[j]], time)
+            _see(new[i], measured[rest[j]], looks[rest[j]], time, places[rest[j]])
             new[i].score, new[i].confirmed = float(scores[rest[j]]), True
         removed = {new[i].id for i in dropped}
 
@@ -128,7 +131,8 @@ class LooksTracker:
         for j in rest[rest_places]:
             self._last_id += 1
             state = kalman.start(measured[j])
-            started.append(Person(self._last_id, *state, looks[j], float(scores[j]), time, time, first))
+            score, place = float(scores[j]), int(places[j])
+            started.append(Person(self._last_id, *state, looks[j], score, time, time, first, place))
         removed |= {each.id for each in self.lost if time - each.seen > self.patience + FRAME / 2}
 
         away = {each.id for each in newly_lost} | removed
@@ -182,10 +186,10 @@ def _predict(person: Person, steps: float, moving: bool) -> None:
     person.mean, person.covariance = kalman.predict(person.mean, person.covariance, steps)
 
 
-def _see(person: Person, measured: np.ndarray, looks: np.ndarray, time: float) -> None:
+def _see(person: Person, measured: np.ndarray, looks: np.ndarray, time: float, place: int) -> None:
     person.mean, person.covariance = kalman.update(person.mean, person.covariance, measured)
     person.looks = _unit(SMOOTHING * person.looks + (1 - SMOOTHING) * looks)
-    person.seen = time
+    person.seen, person.found = time, int(place)
 
 
 def _appearance_cost(people: list[Person], measured: np.ndarray, looks: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class Tracker:
         """Take the people of one frame.
 
         Args:
-            keypoints: [N, J, 3], x and y in image pixels, and score.
+            keypoints: [N, J, 3], x and y in image pixels, and score; J is 0 where there are boxes alone.
             boxes: [N, 4].
             box_scores: [N], kept with the tracks.
             scores: [N], of the people: who is sure, who is doubtful.
@@ -124,6 +124,8 @@ class Tracker:
         expected = [track.at(time) for track in self.tracks]
         joints = np.stack([each for each, _ in expected])
         overlap = iou(boxes, np.stack([box for _, box in expected]))
+        if not joints.shape[1]:
+            return overlap
         area = AREA_OF_BOX * np.prod([track.box[2:] for track in self.tracks], axis=1)
         both = np.minimum(keypoints[:, None, :, 2], joints[None, :, :, 2]) > self.joint_score
         similarity = oks(keypoints[:, None, :, :2], joints[None, :, :, :2], area[None], self.sigmas, both)
