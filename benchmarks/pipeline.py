@@ -2,7 +2,7 @@
 
     python benchmarks/pipeline.py POSE DETECTOR --video VIDEO --picture PICTURE
 
-POSE and DETECTOR are artifact folders (`lite-deploy export`, `export-detector`). One column for each engine,
+POSE and DETECTOR are artifact folders (`lite-deploy export`). One column for each engine,
 number of threads, and how often the detector runs. A stage's time is that of a typical call (the median, or
 another quantile) times its calls a frame. With `--clock cpu` it is the processor's time of the main thread:
 on a machine that others use, that is what the stage takes, but it is right for engines of one thread only.

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ from tinypose.engine.train import batch_inputs, fit
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights, read_params
 from tinypose.network import as_network
+from tinypose.skeleton import load_skeleton
 
 PARTS = ("channel_statistics", "noise_gains", "observe", "search_ranges", "find_factors", "sensitivity")
 PLAIN = "ranges (mse)"
@@ -68,14 +70,15 @@ def main() -> None:
     spent = {"reading, cropping, tracing, rewriting": time.perf_counter() - start}
     for part in PARTS:
         setattr(climb, part, timed(getattr(climb, part), part, spent))
-    Task.parts = timed(Task.parts, "measuring AP", spent)
+    measure = replace(task.measure, parts=timed(task.measure.parts, "measuring AP", spent))
+    task = replace(task, measure=measure)
     with tempfile.TemporaryDirectory() as folder:
         result = climb.quantise(task, Path(folder))
     total = time.perf_counter() - start
     spent["the rest"] = total - sum(spent.values())
     spent = dict(spent)  # what is measured below does not count
 
-    net = build_model(config, len(task.skeleton.joints))
+    net = build_model(config, len(load_skeleton(config.skeleton).joints))
     load_weights(net, config.weights)
     rows = [("FP32", "0", result.fp32.ap, None, 0.0)]
     rows.append(measured(task, result.fp32, "PaddleSlim, after training", paddleslim(net, task)))
@@ -90,14 +93,14 @@ def main() -> None:
         rows += trained(task, result.fp32, net, args.train)
 
     title = f"PP-TinyPose {args.size}, {len(task.crops)} people calibrated on"
-    title += f", {len(task.validation.people)} measured"
+    title += f", {task.measure.people} measured"
     shown = [
         (name, count, f"{ap:.2f}", "" if spread is None else f"{spread:.2f}")
         + (f"{result.fp32.ap - ap:.2f}", f"{error:.4f}")
         for name, count, ap, spread, error in rows
     ]
     out.print(table(title, ("setting", "in INT8", "AP", "spread", "AP lost", "heatmap error"), shown))
-    for line in sentences(result, "AP"):
+    for line in sentences(result):
         out.print(line, markup=False)
     times = [(name, f"{seconds:.1f}", f"{100 * seconds / total:.0f}") for name, seconds in spent.items()]
     out.print(table(f"compress quant: {total:.0f} s in all", ("part", "s", "%"), times))
@@ -120,7 +123,7 @@ def real_config(shared: Path, size: str, max_drop: float, target: str) -> Config
 def plain_int8(task: Task) -> tuple[Any, dict]:
     """Return the network with one common method for all ranges, nothing equalised, nothing left in FP32."""
     settings = task.config.quant.model_copy(update={"ranges": "mse"})
-    plain = Task(**{**vars(task), "config": task.config.model_copy(update={"quant": settings})})
+    plain = replace(task, config=task.config.model_copy(update={"quant": settings}))
     statistics = climb.channel_statistics(task.graph, batches_of(task.crops, task.config))
     return task.graph, climb.calibrated(plain, task.graph, statistics, {})
 
@@ -136,7 +139,7 @@ def all_equalised(task: Task) -> tuple[Any, dict]:
 def measured(task: Task, fp32: Baseline, name: str, net: paddle.nn.Layer) -> Row:
     """Measure a layer once; return a row of the table."""
     sums = np.zeros(2)
-    ap = task.measure(compared(as_network(net), fp32.outputs, sums))
+    ap = task.measure.of(compared(as_network(net), fp32.outputs, sums))
     return name, str(len(quantisable(task.graph))), ap, None, sums[0] / sums[1]
 
 

@@ -2,7 +2,7 @@
 
     python benchmarks/smoothing.py POSE DETECTOR --video VIDEO [--plot docs/images/smoothing.png]
 
-POSE and DETECTOR are artifact folders (`lite-deploy export`, `export-detector`).
+POSE and DETECTOR are artifact folders (`lite-deploy export`).
 """
 
 import argparse

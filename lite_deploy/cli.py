@@ -5,7 +5,6 @@ from lite_deploy.commands.compare import compare
 from lite_deploy.commands.doctor import doctor
 from lite_deploy.commands.eval import evaluate
 from lite_deploy.commands.export import export
-from lite_deploy.commands.export_detector import export_detector
 from lite_deploy.commands.graph import graph
 from lite_deploy.commands.report import report
 from lite_deploy.commands.verify import verify
@@ -13,7 +12,7 @@ from tinypose.console import command_line, new_app, renamed
 
 app = new_app("Pose networks on phones and ARM boards: export, verify, measure.", "lite-deploy")
 app.command()(export)
-app.command()(export_detector)
+app.command(name="export-detector")(export)  # its name before `export` took either config
 app.command()(verify)
 app.command(name="eval", cls=renamed(save_predictions="output"))(evaluate)
 app.command()(graph)

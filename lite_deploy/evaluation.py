@@ -19,7 +19,7 @@ from tinypose.config import Config, DataConfig, DatasetConfig
 from tinypose.console import track
 from tinypose.data.annotations import read_coco
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import box_ap, detect_all
+from tinypose.detection.measure import annotated_boxes, box_ap, detect_all
 from tinypose.engine.evaluate import people_to_evaluate
 from tinypose.engine.measure import measure
 from tinypose.errors import UserError
@@ -105,8 +105,7 @@ def measure_boxes(artifact: Artifact, network: Network, data: DatasetConfig | No
     data = data or exported_config(artifact).data.val
     if data is None:
         raise UserError("data.val: not set when this was exported; give --data ANNOTATIONS IMAGES")
-    if data.format == "mpii":
-        raise UserError(f"{data.annotations}: MPII's format has no boxes of everybody; expected COCO's")
+    data = annotated_boxes(data)
     detector = Detector(network, artifact.input.config(), artifact.output)
     found = detect_all(
         detector, data.annotations, data.images, lambda items: track(items, "detecting"), data.category

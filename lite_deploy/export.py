@@ -16,9 +16,9 @@ from compress.quant.package import FILE as PACKAGE
 from compress.quant.package import QuantRecord, read_package
 from compress.quant.scales import Scales, quantise
 from compress.quant.settings import apply_settings, read_settings
+from compress.trained import load_trained
 from lite_deploy.engines import tool_versions
 from lite_deploy.nb.combinations import MODELS, check_model, needs_extra
-from lite_deploy.trained import load_trained
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
 from lite_deploy.write.paddle import write_program

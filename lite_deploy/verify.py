@@ -15,7 +15,7 @@ from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
 from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
-from tinypose.detection.config import DetectorConfig, detector_schema
+from tinypose.detection.config import DetectorConfig, schema_of
 from tinypose.detection.detector import fit_whole
 from tinypose.errors import UserError
 from tinypose.files import sha256
@@ -129,15 +129,15 @@ def reference_network(artifact: Artifact) -> tuple[Network | None, str]:
         return None, f"the weights, {weights}, are not here"
     if sha256(weights) != artifact.origin.weights_sha256:
         return None, f"the weights, {weights}, are not those that were exported"
-    from lite_deploy.trained import load_trained
+    from compress.trained import load_trained
 
     return as_network(load_trained(exported_config(artifact), weights).net), "dygraph"
 
 
 def exported_config(artifact: Artifact) -> Config | DetectorConfig:
     """Return the config that a folder was made from."""
-    schema = detector_schema(artifact.origin.config) if artifact.output.gives == "boxes" else Config
-    return schema.model_validate(artifact.origin.config)
+    values = artifact.origin.config
+    return schema_of(values).model_validate(values)
 
 
 def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray:

@@ -46,9 +46,10 @@ def quant(
 ) -> None:
     """Quantise a trained network to INT8, where that is cheaper than FP32.
 
-    Calibrates on what `tinypose train` trains on, measures AP, or PCKh where data.val is MPII's, on data.val
-    without flip test, as on a device, and writes a folder for `lite-deploy export --quant`. Ends with exit
-    code 1 if the accuracy asked for is not reached; the best found is written all the same.
+    Calibrates on what `tinypose train` trains on, measures AP, or PCKh where data.val is MPII's, or a
+    detector's box AP, on data.val without flip test, as on a device, and writes a folder for `lite-deploy
+    export --quant`. Ends with exit code 1 if the accuracy asked for is not reached; the best found is written
+    all the same.
     """
     if keep_fp32 not in (None, "auto") and not re.fullmatch("[0-9]{1,9}", keep_fp32):
         raise UserError(f"--keep-fp32 {keep_fp32}: expected auto or a whole number")
@@ -59,9 +60,9 @@ def quant(
     options += [] if max_drop is None else [f"quant.max_drop={max_drop}"]
     options += [] if method is None else [f"quant.method={method}"]
     options += [] if target is None else [f"quant.target={target}"]
-    from tinypose.config import load_config
+    from tinypose.detection.config import load_any_config
 
-    loaded = load_config(config, options)
+    loaded = load_any_config(config, options)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: a file of that name is there; give the name of a folder")
     if (output / "training").exists() and not resume and loaded.quant.method != "ptq":
@@ -77,7 +78,6 @@ def quant(
     from compress.quant.climb import quantise
     from compress.quant.result import columns, rows, sentences, write_result
     from compress.quant.task import read_task
-    from tinypose.engine.measure import main_metric
     from tinypose.engine.train import Stopped
 
     with claim_folder(output), kept(lambda: f"kept: what is in {output}; of a training, --resume goes on"):
@@ -88,18 +88,17 @@ def quant(
             end_stopped(stopped)
         write_result(climb, output, str(config), rewritten=not no_rewrite)
 
-    measured = len(task.validation.people)
-    title = f"{loaded.weights}: {len(task.crops)} people calibrated on, {measured} measured, no flip test"
-    metric = main_metric(loaded)
-    out.print(table(title, columns(metric), rows(climb)))
-    for line in sentences(climb, metric):
+    measure, settings = task.measure, task.config.quant
+    title = f"{loaded.weights}: {len(task.crops)} {task.seen} calibrated on, {measure.people} people measured"
+    out.print(table(title, columns(climb), rows(climb)))
+    for line in sentences(climb):
         out.print(line, markup=False)
     out.print(f"written: {output}", markup=False)
     drop = climb.fp32.ap - climb.chosen.accuracy.ap
-    if loaded.quant.keep_fp32 == "auto" and drop > loaded.quant.max_drop:
+    if settings.keep_fp32 == "auto" and drop > settings.max_drop:
         err.print(
-            f"not reached: lost {drop:.2f} {metric}, more than the {loaded.quant.max_drop:g} allowed; the "
-            f"best setting is written. {_why(loaded.quant)}",
+            f"not reached: lost {drop:.2f} {measure.metric}, more than the {settings.max_drop:g} allowed; "
+            f"the best setting is written. {_why(settings)}",
             markup=False,
         )
         raise typer.Exit(1)

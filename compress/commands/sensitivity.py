@@ -19,18 +19,19 @@ def sensitivity(
     output: Annotated[Path, typer.Option("--output", help="The folder to write.", show_default=False)],
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
     by: Annotated[
-        Literal["heatmap", "ap"], typer.Option(help="ap: also measure AP on data.val, which takes longer.")
+        Literal["heatmap", "ap"],
+        typer.Option(help="ap: also AP or PCKh on data.val, which takes longer."),
     ] = "heatmap",
     plain: Annotated[bool, typer.Option("--plain", help="Of the network before equalisation.")] = False,
 ) -> None:
-    """Measure what quantising each convolution alone does to the heatmaps, and on request to AP.
+    """Measure what quantising each convolution alone does to the outputs, and on request to AP or PCKh.
 
     Writes sensitivity.json and a bar chart. What is measured is kept in the folder: a command that was
     interrupted goes on where it was.
     """
-    from tinypose.config import load_config
+    from tinypose.detection.config import load_any_config
 
-    loaded = load_config(config, override)
+    loaded = load_any_config(config, override)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output}: a file of that name is there; give the name of a folder")
 
@@ -41,7 +42,6 @@ def sensitivity(
     from compress.quant.gains import noise_gains
     from compress.quant.observe import channel_statistics
     from compress.quant.scales import only
-    from compress.quant.sensitivity import ap_alone
     from compress.quant.sensitivity import sensitivity as measure_errors
     from compress.quant.simulate import Simulation
     from compress.quant.task import read_task
@@ -51,6 +51,9 @@ def sensitivity(
         kept(lambda: f"kept: what was measured, in {output}; the same command goes on"),
     ):
         task = read_task(loaded, config)
+        metric = task.measure.metric
+        if by == "ap" and task.measure.alone is None:
+            raise UserError("--by ap: is for networks that see crops; without it the outputs are compared")
         graph, few = task.graph, some_batches(task, SENSITIVITY_PEOPLE)
         statistics = channel_statistics(graph, batches_of(task.crops, task.config))
         gains = noise_gains(graph, few)
@@ -61,13 +64,12 @@ def sensitivity(
         errors = measure_errors(graph, scales, few, output / "sensitivity.npz")
         aps, fp32_ap = {}, None
         if by == "ap":
-            people = (task.validation, task.config, task.skeleton)
-            aps = ap_alone(graph, scales, *people, cache=output / "sensitivity_ap.npz")
-            fp32_ap = task.measure(Simulation(graph, {}))
-        write_sensitivity(output, errors, aps, fp32_ap)
+            aps = task.measure.alone(graph, scales, output / "sensitivity_ap.npz")
+            fp32_ap = task.measure.of(Simulation(graph, {}))
+        write_sensitivity(output, errors, aps, fp32_ap, metric=metric)
 
     names = list(aps or errors)[:SHOWN]
-    columns = ("convolution", "heatmap error", *(("AP", "AP lost") if aps else ()))
+    columns = ("convolution", "output error", *((metric, f"{metric} lost") if aps else ()))
     rows = [
         (name, f"{errors[name]:.2g}", *((f"{aps[name]:.2f}", f"{fp32_ap - aps[name]:.2f}") if aps else ()))
         for name in names

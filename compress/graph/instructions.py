@@ -19,10 +19,8 @@ number of the other operators costs stands in the table of operators (`compress.
 """
 
 import math
-from collections.abc import Sequence
 
-FIXED = {"fp32": 9_170, "fp16": 11_120, "int8": 13_370}  # for each operator
-_CONVOLUTION = {"fp32": 0.94, "fp16": 1.03, "int8": 1.18}  # of what is counted below
+FIXED = {"fp32": 9_170, "fp16": 11_120}  # for each operator
 _PIECE = 300  # for each part of a split or concatenation
 _RUN = 25  # for each run of numbers that one of them copies at once
 COPY = 0.6  # for each number; half of it in FP16, where eight numbers are worked on at once
@@ -38,47 +36,13 @@ def pooling(read: float, written: float) -> float:
     return 1.5 * read + 4 * written
 
 
-def convolution(
-    weight: Sequence[int],
-    groups: int,
-    pixels: int,
-    written: int,
-    transposed: bool = False,
-    precision: str = "fp32",
-    to_int8: bool = False,
-) -> float:
-    """Return what a convolution takes.
-
-    Args:
-        weight: shape, OIHW, or IOHW if it is transposed.
-        groups: of channels.
-        pixels: of its output, or of its input if it is transposed: how often each kernel is used.
-        written: numbers.
-        transposed: a transposed one.
-        precision: fp32, fp16 or int8.
-        to_int8: it writes INT8 again.
-    """
-    macs = math.prod(weight) * pixels
-    if groups > 1 and weight[1] == 1:
-        each, end = {"fp32": (0.75, 0.5), "fp16": (0.4, 0.3), "int8": (0.6, 1.2)}[precision]
-        work = each * macs + end * written
-    elif transposed or tuple(weight[2:]) != (1, 1):
-        each, end = {"fp32": (0.4, 1), "fp16": (0.2, 1), "int8": (0.2, 2)}[precision]
-        work = each * macs + end * written
-    else:
-        work = product(weight[0], weight[1], pixels, precision, to_int8)
-    return _CONVOLUTION[precision] * work
-
-
-def product(rows: int, depth: int, columns: int, precision: str = "fp32", to_int8: bool = False) -> float:
-    """Return what a product of matrices [rows, depth] and [depth, columns] takes."""
-    tiles = math.ceil(rows / 8) * math.ceil(columns / (16 if precision == "fp16" else 12))
-    match precision:
-        case "fp32":
-            return tiles * (29 * depth + 110) + 0.8 * depth * columns
-        case "fp16":
-            return tiles * (19.5 * depth + 90) + 0.5 * depth * columns
-    return tiles * (29 * math.ceil(depth / 4) + (260 if to_int8 else 200)) + 0.5 * depth * columns
+def product(rows: int, depth: int, columns: int, precision: str = "fp32") -> float:
+    """Return what a product of matrices [rows, depth] and [depth, columns] takes, in fp32 or fp16."""
+    if precision == "fp16":
+        tiles = math.ceil(rows / 8) * math.ceil(columns / 16)
+        return tiles * (19.5 * depth + 90) + 0.5 * depth * columns
+    tiles = math.ceil(rows / 8) * math.ceil(columns / 12)
+    return tiles * (29 * depth + 110) + 0.8 * depth * columns
 
 
 def sampling(depth: int, places: int) -> float:

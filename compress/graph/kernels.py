@@ -1,4 +1,4 @@
-"""What a convolution costs on ARM in FP32 and in INT8, in instructions: one thread, one image.
+"""What a convolution costs on ARM in FP32, FP16 and INT8, in instructions: one thread, one image.
 
 The forms are those of Paddle-Lite's loops (2.13, backends/arm/math): a matrix product works on tiles of 8
 channels by 12 pixels, in INT8 without `sdot` of 4 by 16; `sdot` multiplies four numbers at once. The factors
@@ -15,42 +15,60 @@ instructions:
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
-from compress.graph.ir import Node
-from compress.graph.ops.products import is_depthwise
-from compress.graph.ops.table import Shape
-
-# float: FP32 throughout; wide: INT8 that writes FP32; whole: INT8 that writes INT8.
-Kernel = Literal["float", "wide", "whole"]
+# float: FP32 throughout; half: FP16; wide: INT8 that writes FP32; whole: INT8 that writes INT8.
+Kernel = Literal["float", "half", "wide", "whole"]
 
 
-def convolution(node: Node, read: Shape, written: Shape, kernel: Kernel, sdot: bool) -> float:
-    """Return the instructions of a `conv2d` that reads and writes tensors of these shapes.
+def convolution(
+    weight: Sequence[int],
+    groups: int,
+    strides: int,
+    written: tuple[int, int],
+    kernel: Kernel = "float",
+    sdot: bool = True,
+) -> float:
+    """Return all the instructions of a `conv2d`.
 
     Args:
-        node: the convolution.
-        read: of its input, [N, I, H, W].
-        written: of its output, [N, O, H', W'].
+        weight: shape, [O, I / groups, h, w].
+        groups: of channels.
+        strides: down times across.
+        written: height and width of its output.
         kernel: what it computes in, and writes.
         sdot: whether the core multiplies INT8 four at once (ARMv8.2 `asimddp`).
     """
-    _, inputs, _, _ = read
-    _, outputs, height, width = written
-    groups, (rows, columns) = node.attrs["groups"], node.params["weight"].shape[2:]
-    strides, taps, pixels = math.prod(node.attrs["stride"]), rows * columns, height * width
-    if is_depthwise(node):
-        return _by_channel(outputs, height, width, taps, strides, kernel)
-    if (rows, columns) == (1, 1):
-        product = _product(outputs // groups, inputs // groups, pixels, kernel, sdot)
-        return groups * (product if strides == 1 else product + 1.3 * inputs // groups * pixels)
-    macs = node.params["weight"].size * pixels
+    outputs, depth, rows, columns = weight
+    taps, pixels = rows * columns, math.prod(written)
+    if depth == 1 and groups == outputs:
+        return _by_channel(outputs, *written, taps, strides, kernel)
+    if taps == 1:
+        product = _product(outputs // groups, depth, pixels, kernel, sdot)
+        return groups * (product if strides == 1 else product + 1.3 * depth * pixels)
+    macs = math.prod(weight) * pixels
+    if kernel == "half":
+        return 0.21 * macs + 1.03 * outputs * pixels + 11_120
     if kernel != "float" and sdot:  # pixels are copied into a matrix first
-        depth = inputs // groups * taps
+        depth *= taps
         return groups * (_product(outputs // groups, depth, pixels, kernel, sdot) + 1.3 * depth * pixels)
     if taps == 9 and strides == 1 and groups == 1:  # Winograd
         return (0.19 if kernel == "float" else 0.14) * macs + 10_000
     return (0.38 if kernel == "float" else 0.44) * macs + 30_000
+
+
+def transposed(macs: int, written: int, kernel: Kernel = "float") -> float:
+    """Return the instructions of a transposed convolution, which is never in INT8.
+
+    Args:
+        macs: multiply-adds.
+        written: numbers.
+        kernel: what it computes in.
+    """
+    if kernel == "half":
+        return 0.21 * macs + 1.03 * written + 11_120
+    return 0.38 * macs + 0.94 * written + 9_170
 
 
 def conversion(count: int) -> float:
@@ -62,6 +80,9 @@ def _product(outputs: int, depth: int, pixels: int, kernel: Kernel, sdot: bool) 
     """Return the instructions of a product [outputs, depth] x [depth, pixels]."""
     across, quarters = math.ceil(pixels / 12), math.ceil(depth / 4)
     tiles = math.ceil(outputs / 8) * across
+    if kernel == "half":
+        tiles = math.ceil(outputs / 8) * math.ceil(pixels / 16)
+        return 1.03 * (tiles * (19.5 * depth + 90) + 0.5 * depth * pixels) + 11_120
     if kernel == "float":
         return tiles * (28.6 * depth + 71) + 0.31 * depth * pixels + 87 * across + 9_100
     if sdot and kernel == "wide":
@@ -78,6 +99,8 @@ def _product(outputs: int, depth: int, pixels: int, kernel: Kernel, sdot: bool) 
 
 def _by_channel(channels: int, height: int, width: int, taps: int, strides: int, kernel: Kernel) -> float:
     lines, count = channels * height, channels * height * width
+    if kernel == "half":
+        return (0.41 * taps + 0.31) * count + 11_120
     if kernel == "float":
         if taps == 9:
             each, line = (4.3, 22) if strides == 1 else (4.8, 36)

@@ -79,7 +79,7 @@ def measure_fp32(task: Task, graph: Graph) -> Baseline:
             outputs.append(found)
         return found
 
-    parts = task.parts(kept)
+    parts = task.measure.parts(kept)
     return Baseline(parts.of(range(parts.count)), parts, outputs)
 
 
@@ -101,7 +101,7 @@ def measure_int8(task: Task, fp32: Baseline, graph: Graph, scales: Scales, allow
     while len(draws) < FEWEST or (len(draws) < MOST and not clear(aps, fp32.ap, allowed)):
         if draws:
             network.set_scales(moved(graph, scales, generator))
-        draws.append(task.parts(compared(network, fp32.outputs, sums)))
+        draws.append(task.measure.parts(compared(network, fp32.outputs, sums)))
         aps.append(draws[-1].of(range(draws[-1].count)))
     error = float(sums[0] / max(sums[1], 1e-12))
     return Accuracy(tuple(aps), error, resampled(fp32.parts, draws, generator))

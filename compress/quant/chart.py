@@ -15,15 +15,17 @@ def write_sensitivity(
     aps: dict[str, float],
     fp32_ap: float | None,
     kept: tuple[str, ...] = (),
+    metric: str = "AP",
 ) -> None:
     """Write `sensitivity.json`, all convolutions, and `sensitivity.png`, the worst of them.
 
     Args:
         folder: where.
-        errors: convolution -> relative squared error of the heatmaps.
-        aps: convolution -> AP in percent with it alone in INT8; may be empty.
-        fp32_ap: AP with none in INT8.
+        errors: convolution -> relative squared error of the outputs.
+        aps: convolution -> accuracy in percent with it alone in INT8; may be empty.
+        fp32_ap: with none in INT8.
         kept: convolutions that stay in FP32, drawn in another colour.
+        metric: what the accuracy is called.
     """
     order = sorted(errors, key=lambda name: (aps.get(name, 0.0), -errors[name]))
     layers = []
@@ -41,12 +43,12 @@ def write_sensitivity(
     places = np.arange(len(shown))
     colours = ["tab:orange" if name in kept else "tab:blue" for name in shown]
     axes[0].barh(places, [errors[name] for name in shown], color=colours)
-    axes[0].set(xscale="log", xlabel="error of the heatmaps with this convolution alone in INT8")
+    axes[0].set(xscale="log", xlabel="error of the outputs with this convolution alone in INT8")
     axes[0].set_yticks(places, [name.removeprefix("backbone.") for name in shown], fontsize=8)
     axes[0].invert_yaxis()
     if aps:
         axes[1].barh(places, [fp32_ap - aps[name] for name in shown], color=colours)
-        axes[1].set(xlabel="AP lost")
+        axes[1].set(xlabel=f"{metric} lost")
     for each in axes:
         each.grid(axis="x", alpha=0.3)
     if kept:

@@ -22,7 +22,7 @@ from compress.quant.pay import worth_int8
 from compress.quant.ranges import find_ranges
 from compress.quant.scales import ConvScale, only
 from compress.quant.search import search_ranges
-from compress.quant.sensitivity import ap_alone, sensitivity
+from compress.quant.sensitivity import sensitivity
 from compress.quant.simulate import find_scales, quantisable
 from compress.quant.task import Task
 from tinypose.errors import UserError
@@ -154,8 +154,7 @@ def quantise(task: Task, folder: Path, resume: bool = False) -> Climb:
         climb.errors = sensitivity(graph, scales, few, folder / "sensitivity.npz")
         names = list(climb.errors)
         if settings.sensitivity == "ap":
-            people = (task.validation, task.config, task.skeleton)
-            climb.ap_alone = ap_alone(graph, scales, *people, cache=folder / "sensitivity_ap.npz")
+            climb.ap_alone = task.measure.alone(graph, scales, folder / "sensitivity_ap.npz")
             names = sorted(names, key=climb.ap_alone.get)  # of equal AP, the greater error first
         for number in steps:
             kept = names[:number]

@@ -10,6 +10,7 @@ from compress.graph import store
 from compress.graph.ir import Graph
 from compress.quant.scales import ConvScale, check_scales
 from tinypose.config import Config
+from tinypose.detection.config import DetectorConfig, schema_of
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
 from tinypose.validation import validate
@@ -71,9 +72,9 @@ class QuantRecord(_Record):
     errors: dict[str, float] = Field(description="sensitivity: relative squared error of the heatmaps")
     scales: dict[str, ScaleRecord]
 
-    def loaded_config(self) -> Config:
+    def loaded_config(self) -> Config | DetectorConfig:
         """Return the config that the network was quantised with."""
-        return validate(Config, self.config, {}, FILE)
+        return validate(schema_of(self.config), self.config, {}, FILE)
 
 
 def write_package(

@@ -15,7 +15,8 @@ def write_result(climb: Climb, folder: Path, config_file: str, rewritten: bool) 
     """Write the folder of `compress.quant.package`, and the sensitivities if they were measured."""
     task, chosen = climb.task, climb.chosen
     if climb.errors:
-        write_sensitivity(folder, climb.errors, climb.ap_alone, climb.fp32.ap, chosen.kept)
+        metric = task.measure.metric
+        write_sensitivity(folder, climb.errors, climb.ap_alone, climb.fp32.ap, chosen.kept, metric)
     fields = {
         "config": task.config.model_dump(mode="json"),
         "config_file": config_file,
@@ -23,7 +24,7 @@ def write_result(climb: Climb, folder: Path, config_file: str, rewritten: bool) 
         "weights_sha256": sha256(task.weights),
         "rewritten": rewritten,
         "people": len(task.crops),
-        "measured": len(task.validation.people),
+        "measured": task.measure.people,
         "target": task.config.quant.target,
         "saved_instructions": _saved(task, chosen),
         "fp32_ap": climb.fp32.ap,
@@ -38,9 +39,10 @@ def write_result(climb: Climb, folder: Path, config_file: str, rewritten: bool) 
         write_settings(folder, record, task.graph, chosen.factors)
 
 
-def columns(metric: str) -> tuple[str, ...]:
+def columns(climb: Climb) -> tuple[str, ...]:
     """Return the heads of the table whose rows `rows` gives."""
-    return "setting", "in INT8", "in FP32", metric, "spread", f"{metric} lost", "5 % to 95 %", "heatmap error"
+    metric = climb.task.measure.metric
+    return "setting", "in INT8", "in FP32", metric, "spread", f"{metric} lost", "5 % to 95 %", "output error"
 
 
 def rows(climb: Climb) -> list[tuple[str, ...]]:
@@ -58,12 +60,13 @@ def rows(climb: Climb) -> list[tuple[str, ...]]:
     return found
 
 
-def sentences(climb: Climb, metric: str) -> list[str]:
+def sentences(climb: Climb) -> list[str]:
     """Say what the chosen setting costs, and how sure its accuracy is."""
     chosen, task = climb.chosen, climb.task
-    accuracy, measured, target = chosen.accuracy, len(task.validation.people), task.config.quant.target
+    accuracy, target = chosen.accuracy, task.config.quant.target
+    metric, measured = task.measure.metric, task.measure.people
     said = [
-        f"left in FP32 for accuracy: {name} (heatmap error {climb.errors[name]:.2g})" for name in chosen.kept
+        f"left in FP32 for accuracy: {name} (output error {climb.errors[name]:.2g})" for name in chosen.kept
     ]
     if climb.approximated is not None:
         said.append(

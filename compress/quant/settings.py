@@ -16,9 +16,10 @@ from compress.graph.ir import Graph
 from compress.quant.equalise import apply_factors, factor_classes
 from compress.quant.package import QuantRecord, RungRecord
 from compress.quant.scales import ConvScale, Scales, check_scales, weight_ranges
-from tinypose.config import CONFIGS, validate
+from tinypose.config import CONFIGS
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, write_json
+from tinypose.validation import validate
 
 SETTINGS = "settings.json"
 SHIPPED = CONFIGS / "int8"

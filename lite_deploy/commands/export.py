@@ -38,15 +38,15 @@ def export(
         ),
     ] = [],  # noqa: B006 (typer copies it)
 ) -> None:
-    """Make an artifact folder: Paddle, ONNX and Paddle-Lite models, and pose.json.
+    """Make the artifact folder of a pose network or a detector: its models for every engine, and pose.json.
 
-    FP32, FP16 and, with --quant, INT8 for ARM, and FP32 for x86. Combinations that are known to give wrong
-    numbers are refused.
+    FP32, FP16 and, with --quant, INT8 for ARM, and FP32 for x86; Paddle and ONNX. Combinations that are known
+    to give wrong numbers are refused. Of a detector's classes the person alone is kept.
     """
     folder = folder_of(folder, output)
-    from tinypose.config import load_config
+    from tinypose.detection.config import load_any_config
 
-    loaded = load_config(config, override)
+    loaded = load_any_config(config, override)
 
     from lite_deploy.export import export as make
     from lite_deploy.nb.read import read_nb

@@ -1,7 +1,7 @@
 """How many instructions a `.nb` takes on ARM: an estimate by counting, for one thread and one image.
 
-The counts are those of `compress.graph.instructions` and of the table of operators, for the instructions that
-are in the file, at the precision that each has.
+The counts are those of `compress.graph.kernels`, `compress.graph.instructions` and of the table of operators,
+for the instructions that are in the file, at the precision that each has.
 """
 
 import math
@@ -9,7 +9,7 @@ import math
 import numpy as np
 import paddle
 
-from compress.graph import instructions
+from compress.graph import instructions, kernels
 from compress.graph.ops import OPERATORS
 from lite_deploy.nb.file import LiteModel, Operator
 from lite_deploy.nb.interpret import steps
@@ -41,14 +41,15 @@ SCALARS = {
 POWERS = {"square": 2.0, "sqrt": 0.5, "rsqrt": -0.5}
 
 
-def estimate(model: LiteModel, size: tuple[int, int]) -> float:
-    """Return the instructions of one inference, one thread, with `sdot` where it is INT8.
+def estimate(model: LiteModel, size: tuple[int, int], sdot: bool = True) -> float:
+    """Return the instructions of one inference, one thread.
 
     Args:
         model: a `.nb` for ARM, as this project writes it.
         size: height and width of the input.
+        sdot: whether INT8 is multiplied with it.
     """
-    precision = model.precision()
+    fixed = instructions.FIXED["fp16" if model.precision() == "fp16" else "fp32"]
     types: dict[str, str] = {}
     total = 0.0
     for op, tensors in steps(model, np.zeros((1, 3, *size), np.float32)):
@@ -57,7 +58,8 @@ def estimate(model: LiteModel, size: tuple[int, int]) -> float:
         types |= {name: written for names in op.outputs.values() for name in names}
         if op.type not in ("feed", "fetch"):
             inputs = [tensors[name] for name in read]
-            total += instructions.FIXED[precision] + _work(op, tensors, model, inputs, written)
+            count = _convolution(op, tensors, model, inputs, sdot)
+            total += fixed + _work(op, tensors, model, inputs, written) if count is None else count
     return total
 
 
@@ -70,6 +72,26 @@ def _type(op: Operator, read: list[str]) -> str:
     return "fp32" if op.precision == "int8" and op.kernel != "int8_out" else op.precision
 
 
+def _convolution(
+    op: Operator, tensors: dict[str, paddle.Tensor], model: LiteModel, read: list[paddle.Tensor], sdot: bool
+) -> float | None:
+    """Return all the instructions of a convolution or a conversion to INT8; None: it is something else."""
+    if op.type == "calib" and op.kernel == "fp32_to_int8":
+        return kernels.conversion(int(read[0].size))
+    if op.type not in ("conv2d", "depthwise_conv2d", "conv2d_transpose", "depthwise_conv2d_transpose"):
+        return None
+    weight, result = model.params[op.inputs["Filter"][0]].shape, tensors[op.outputs["Output"][0]]
+    half = op.precision == "fp16"
+    if "transpose" in op.type:
+        macs = math.prod(weight) * math.prod(read[0].shape[2:])
+        return kernels.transposed(macs, int(result.size), "half" if half else "float")
+    kernel = "half" if half else "float"
+    if op.precision == "int8":
+        kernel = "whole" if op.kernel == "int8_out" else "wide"
+    shape = weight, op.get("groups"), math.prod(op.get("strides")), tuple(result.shape[2:])
+    return kernels.convolution(*shape, kernel, sdot)
+
+
 def _work(
     op: Operator, tensors: dict[str, paddle.Tensor], model: LiteModel, read: list[paddle.Tensor], written: str
 ) -> float:
@@ -78,11 +100,6 @@ def _work(
     count = sum(int(each.size) for each in results)
     half = 0.5 if written == "fp16" else 1.0
     match op.type:
-        case "conv2d" | "depthwise_conv2d" | "conv2d_transpose" | "depthwise_conv2d_transpose":
-            weight, transposed = model.params[op.inputs["Filter"][0]].shape, "transpose" in op.type
-            pixels = math.prod((read if transposed else results)[0].shape[2:])
-            how = {"precision": op.precision, "to_int8": op.kernel == "int8_out"}
-            return instructions.convolution(weight, op.get("groups"), pixels, count, transposed, **how)
         case "deformable_conv":
             outputs, *depth = model.params[op.inputs["Filter"][0]].shape
             depth, places = math.prod(depth), math.prod(results[0].shape[2:])
@@ -98,7 +115,7 @@ def _work(
         case "reshape2" | "fill_constant_batch_size_like":
             return 0.0 if op.get("inplace") else instructions.COPY * half * count
         case "calib":
-            return (2.0 if "int8" in op.kernel else 0.55) * count
+            return (2.0 if "int8" in op.kernel else 0.55) * count  # back from INT8; between FP32 and FP16
         case "pool2d" | "reduce_mean":
             return instructions.pooling(half * sum(int(each.size) for each in read), count)
         case "scale":  # one factor for all numbers

@@ -114,6 +114,6 @@ def test_sensitivity_by_ap_is_what_each_convolution_loses_alone(small, monkeypat
     found = equalised(task.graph, statistics, gains)
     scales = calibrated(task, *found)
     for name in (layers[0]["name"], layers[-1]["name"]):
-        alone = task.measure(Simulation(found[0], {name: scales[name]}))
+        alone = task.measure.of(Simulation(found[0], {name: scales[name]}))
         assert alone == pytest.approx(next(each["ap"] for each in layers if each["name"] == name), abs=1e-3)
-    assert task.measure(Simulation(found[0], {})) == content["fp32_ap"]
+    assert task.measure.of(Simulation(found[0], {})) == content["fp32_ap"]

@@ -12,6 +12,7 @@ from compress.quant.package import read_package
 from compress.quant.task import read_task
 from tinypose.config import Config, load_config
 from tinypose.data.merge import load_training
+from tinypose.engine.evaluate import people_to_evaluate
 from tinypose.engine.measure import measure
 from tinypose.errors import UserError
 from tinypose.models import build_model
@@ -65,8 +66,9 @@ def test_mpii_is_quantised_and_measured_by_pckh(mpii, tmp_path, monkeypatch, cap
 def test_what_decides_is_what_eval_prints(mpii):
     task = read_task(config_of(mpii), Path(FILE))
     network = as_network(build_model(task.config, 16))
-    metrics, _ = measure(network, task.validation, task.config, task.skeleton, "")
-    assert task.measure(network) == metrics["PCKh"]
+    skeleton = load_skeleton("mpii16")
+    metrics, _ = measure(network, people_to_evaluate(task.config, skeleton), task.config, skeleton, "")
+    assert task.measure.metric == "PCKh" and task.measure.of(network) == metrics["PCKh"]
 
 
 def test_sets_are_merged_and_joints_matched_by_name(shared):

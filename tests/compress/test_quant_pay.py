@@ -70,17 +70,16 @@ def test_what_is_kept_is_not_chosen_and_its_neighbours_are_weighed_anew():
 def test_a_convolution_by_channel_alone_is_dearer_in_int8():
     shape = (1, 32, 32, 24)
     node = conv("a", "image", 32, 32, 3, groups=32)
-    whole = convolution(node, shape, shape, "whole", sdot=True)
-    assert whole > convolution(node, shape, shape, "float", sdot=True)
+    whole = convolution((32, 1, 3, 3), 32, 1, (32, 24), "whole")
+    assert whole > convolution((32, 1, 3, 3), 32, 1, (32, 24), "float")
     graph = rebuilt(Graph("image", ["a"], [], {"image": shape}), [node])
     assert worth_int8(graph, sdot=True) == []
 
 
 def test_without_sdot_a_product_gains_hardly_anything():
-    node, shape = conv("a", "image", 40, 40), (1, 40, 32, 24)
+    shape = (40, 40, 1, 1), 1, 1, (32, 24)
     costs = {
-        sdot: convolution(node, shape, shape, "wide", sdot) / convolution(node, shape, shape, "float", sdot)
-        for sdot in (True, False)
+        sdot: convolution(*shape, "wide", sdot) / convolution(*shape, "float", sdot) for sdot in (True, False)
     }
     assert costs[True] < 0.6 and 0.9 < costs[False] < 1.1
-    assert conversion(40 * 32 * 24) < convolution(node, shape, shape, "float", True) / 4
+    assert conversion(40 * 32 * 24) < convolution(*shape, "float") / 4

@@ -47,13 +47,13 @@ def drawn(seed: int, pictures: int) -> tuple[dict, list[dict]]:
 def test_all_pictures_give_what_pycocotools_gives(seed, pictures):
     truth, results = drawn(seed, pictures)
     expected = coco_ap(truth, results, SIGMAS)["AP"]
-    found = average_precision(picture_matches(truth, results, SIGMAS))
+    found = average_precision(picture_matches(truth, results, "keypoints", SIGMAS))
     assert found == pytest.approx(expected or 0.0, abs=1e-9)
 
 
 def test_a_picture_taken_twice_counts_twice():
     truth, results = drawn(5, 12)
-    pictures = picture_matches(truth, results, SIGMAS)
+    pictures = picture_matches(truth, results, "keypoints", SIGMAS)
     # Every picture as often as the others changes neither precision nor recall of groups of equal score.
     assert average_precision(pictures * 2) == pytest.approx(average_precision(pictures), abs=2.0)
     people = [each for each in pictures if each.people]

@@ -22,12 +22,8 @@ from tinypose.validation import validate
 
 VERSION = 2
 
-# What a folder is for, by what its network gives, and the command that makes one.
-KINDS = {
-    "joints": ("a pose network's", "lite-deploy export"),
-    "people": ("a pose network's", "lite-deploy export"),
-    "boxes": ("a detector's", "lite-deploy export-detector"),
-}
+# Whose a folder is, by what its network gives.
+KINDS = {"joints": "a pose network's", "people": "a pose network's", "boxes": "a detector's"}
 
 
 class Record(BaseModel):
@@ -226,12 +222,11 @@ def read_artifact(folder: str | Path, check_files: bool = True, gives: Gives | N
         UserError: no artifact, one of another version or kind, or a file that is missing, damaged or edited.
     """
     path = artifact_folder(folder) / FILE
-    _, maker = KINDS[gives or "joints"]
     if not path.is_file() and (path.parent / "detector.json").is_file():
         raise UserError(f"{path.parent / 'detector.json'}: a folder of an older version; export it again")
-    content = read_json(path, f"artifact's description; expected a folder that `{maker}` made")
+    content = read_json(path, "artifact's description; expected a folder that `lite-deploy export` made")
     if not isinstance(content, dict) or content.get("format") != Artifact.model_fields["format"].default:
-        raise UserError(f"{path}: not an artifact's description; expected what `{maker}` writes")
+        raise UserError(f"{path}: not an artifact's description; expected what `lite-deploy export` writes")
     if content.get("version") != VERSION:
         raise UserError(
             f"{path}: version {content.get('version')!r}, and this tool reads version {VERSION}; export again"
@@ -240,8 +235,8 @@ def read_artifact(folder: str | Path, check_files: bool = True, gives: Gives | N
         raise UserError(f"{path}: damaged or edited: its content does not match its checksum; export again")
     artifact = validate(Artifact, content, {}, str(path))
     if gives is not None and artifact.output.gives != gives:
-        found, expected = KINDS[artifact.output.gives][0], KINDS[gives][0]
-        raise UserError(f"{path}: {found} folder; expected {expected}, as `{maker}` makes it")
+        found, expected = KINDS[artifact.output.gives], KINDS[gives]
+        raise UserError(f"{path}: {found} folder; expected {expected}, as `lite-deploy export` makes it")
     if check_files:
         problems = [p for m in artifact.models for f in m.files if (p := _problem(path.parent / f.file, f))]
         if problems:

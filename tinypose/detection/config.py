@@ -7,9 +7,12 @@ from pydantic import Field
 
 from tinypose.codecs.fairmot import CentreConfig, FairMOTCodec
 from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
-from tinypose.config import DataConfig, find_config, load_config
+from tinypose.config import Config, DataConfig, QuantConfig, find_config, load_config
 from tinypose.config_file import read_values
 from tinypose.section import LARGEST_INPUT, Mean, Section, Std
+from tinypose.validation import validate
+
+DETECTORS = ("picodet", "fairmot")  # names of `model` that are detectors
 
 
 class PicoDetConfig(Section):
@@ -54,6 +57,7 @@ class DetectorConfig(Section):
 
     weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
     data: DataConfig = DataConfig()
+    quant: QuantConfig = QuantConfig()
 
 
 class PicoDetDetectorConfig(DetectorConfig):
@@ -99,3 +103,21 @@ def load_detector_config(
     """
     values, _ = read_values(find_config(path), overrides)
     return load_config(path, overrides, schema=detector_schema(values))
+
+
+def load_any_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config | DetectorConfig:
+    """Read a config of a pose network or a detector, whichever `model.name` says it is.
+
+    Raises:
+        UserError: as `tinypose.config.load_config`.
+    """
+    path = find_config(path)
+    values, origins = read_values(path, overrides)
+    return validate(schema_of(values), values, origins, str(path))
+
+
+def schema_of(values: Any) -> type[Config] | type[DetectorConfig]:
+    """Return of what kind a config's plain values are: of one of the detectors, or else of a pose network."""
+    model = values.get("model") if isinstance(values, dict) else None
+    detects = isinstance(model, dict) and model.get("name") in DETECTORS
+    return detector_schema(values) if detects else Config

@@ -68,7 +68,7 @@ class Detector:
         """Open a detector's artifact folder.
 
         Args:
-            folder: what `lite-deploy export-detector` made.
+            folder: what `lite-deploy export` made.
             engine: one of `tinypose.artifact.engines.ENGINES`; none: the fastest on this machine.
             threads: how many the engine may use.
             score: boxes that score no more are dropped; none: as the folder says.

@@ -71,7 +71,7 @@ class PoseEstimator(ABC):
 
         Args:
             folder: of the pose network, what `lite-deploy export` made.
-            detector: what `lite-deploy export-detector` made; none: the folder `detector` within
+            detector: what `lite-deploy export` made; none: the folder `detector` within
                 `folder` if it is there, else the whole picture is one person.
             engine: `paddle-lite`, `onnxruntime` or `paddle-inference`; none: the fastest here.
             threads: how many each engine may use; Paddle-Lite's Python package has one.

@@ -78,7 +78,7 @@ def open_networks(
             detector = pose / "detector"
         if not no_detector and detector is None:
             raise UserError(
-                f"{pose}: no detector in it; give --detector FOLDER (`lite-deploy export-detector` makes "
+                f"{pose}: no detector in it; give --detector FOLDER (`lite-deploy export` makes "
                 "one), or --whole if each picture shows one person"
             )
         estimate = PoseEstimator.from_artifact(pose, None, engine, threads, box_score, own_detector=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,7 +29,7 @@ _RECALLS = np.linspace(0, 1, 101)
 
 @dataclass(frozen=True)
 class Matches:
-    """What COCO found in one picture, at each of its T thresholds of OKS.
+    """What COCO found in one picture, at each of its T thresholds of OKS or IoU.
 
     Attributes:
         scores: float [D], of what was predicted, greatest first.
@@ -45,14 +45,17 @@ class Matches:
 
 
 def picture_matches(
-    ground_truth: dict[str, Any], results: list[dict[str, Any]], sigmas: ArrayLike
+    ground_truth: dict[str, Any],
+    results: list[dict[str, Any]],
+    kind: Literal["keypoints", "bbox"],
+    sigmas: ArrayLike | None = None,
 ) -> list[Matches]:
-    """Match predictions with people; see `tinypose.metrics.coco_eval.coco_ap` for the arguments.
+    """Match predictions with people; see `tinypose.metrics.coco_eval.paired` for the arguments.
 
     Returns:
         One for each picture that has people or predictions, in the order of the pictures' numbers.
     """
-    measure = paired(ground_truth, results, "keypoints", sigmas)
+    measure = paired(ground_truth, results, kind, sigmas)
     # Categories by areas by pictures; the first area is all sizes, and there is one category.
     pictures = measure.evalImgs[: len(measure.params.imgIds)]
     return [
@@ -87,9 +90,14 @@ def average_precision(pictures: Sequence[Matches]) -> float:
     return 100 * float(np.mean(found))
 
 
-def ap_parts(ground_truth: dict[str, Any], results: list[dict[str, Any]], sigmas: ArrayLike) -> Parts:
-    """Return COCO's AP of keypoints by pictures; see `tinypose.metrics.coco_eval.coco_ap`."""
-    matches = picture_matches(ground_truth, results, sigmas)
+def ap_parts(
+    ground_truth: dict[str, Any],
+    results: list[dict[str, Any]],
+    kind: Literal["keypoints", "bbox"],
+    sigmas: ArrayLike | None = None,
+) -> Parts:
+    """Return COCO's AP by pictures; see `tinypose.metrics.coco_eval.paired`."""
+    matches = picture_matches(ground_truth, results, kind, sigmas)
     return Parts(len(matches), lambda places: average_precision([matches[place] for place in places]))
 
 

@@ -7,7 +7,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle.vision.ops import deform_conv2d
 
-from compress.graph import instructions
+from compress.graph import instructions, kernels
 from compress.graph.ir import Node
 from compress.graph.ops.table import FIXED, SAME, Operator, Params, Places, Shape, Tensors, Ways, need
 
@@ -106,11 +106,13 @@ def _uses(node: Node, inputs: list[Shape], outputs: list[Shape]) -> int:
 
 
 def _convolution_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    transposed = node.kind == "conv2d_transpose"
-    batch, _, *size = inputs[0] if transposed else outputs[0]
-    weight, pixels = node.params["weight"].shape, batch * math.prod(size)
-    written = math.prod(outputs[0])
-    return instructions.convolution(weight, node.attrs["groups"], pixels, written, transposed)
+    if node.kind == "conv2d_transpose":
+        all_of_it = kernels.transposed(_uses(node, inputs, outputs), math.prod(outputs[0]))
+    else:
+        batch, _, *size = outputs[0]
+        weight, strides = node.params["weight"].shape, math.prod(node.attrs["stride"])
+        all_of_it = batch * kernels.convolution(weight, node.attrs["groups"], strides, tuple(size))
+    return all_of_it - instructions.FIXED["fp32"]
 
 
 def _deform_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
