@@ -15,12 +15,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import paddle
 from paddle import nn
 
-from compress.graph.cost import graph_cost
 from compress.graph.ir import Graph
 from compress.graph.rewrite import rewrite
 from compress.graph.trace import trace
@@ -33,29 +33,43 @@ from tinypose.detection.config import load_detector_config
 from tinypose.detection.picodet import PicoDet
 from tinypose.files import write_text
 from tinypose.models import build_model
-from tinypose.models.profile import count_parameters
+from tinypose.models.profile import count_parameters, profile
 from tinypose.models.published import NETWORKS, Counted, counted, dumps
 from tinypose.skeleton import load_skeleton
 
 
 def main() -> None:
-    """Count, and write the table after each network."""
+    """Count sizes, then instructions, which takes minutes each; write the table after each network."""
     table = counted() if (CONFIGS / "counted.json").is_file() else {}
-    names = sys.argv[1:] or [each.config for each in NETWORKS if each.config not in table]
-    order = [each.config for each in NETWORKS]
-    for name in names:
-        start = time.monotonic()
-        table[name] = count(name, table)
-        ordered = {each: table[each] for each in order if each in table}
-        write_text(CONFIGS / "counted.json", dumps(ordered))
-        print(f"{name}: {table[name]}, {time.monotonic() - start:.0f} s", flush=True)
+    names = sys.argv[1:] or [each.config for each in NETWORKS]
+    for counting in (sizes, with_instructions):
+        for name in names:
+            if (
+                sys.argv[1:]
+                or name not in table
+                or (counting is with_instructions and not table[name].instructions)
+            ):
+                start = time.monotonic()
+                table[name] = counting(name, table)
+                ordered = {each.config: table[each.config] for each in NETWORKS if each.config in table}
+                write_text(CONFIGS / "counted.json", dumps(ordered))
+                print(f"{name}: {table[name]}, {time.monotonic() - start:.0f} s", flush=True)
 
 
-def count(name: str, known: dict[str, Counted]) -> Counted:
-    """Count what the network of a config costs; one that is the same as another is not counted again."""
-    for other in known:
-        if other != name and shape_of(other) == shape_of(name):
-            return known[other]
+def sizes(name: str, known: dict[str, Counted]) -> Counted:
+    """Count parameters and multiply-adds; a network that is the same as another is not counted again."""
+    if (same := same_as(name, known)) is not None:
+        return replace(known[same], instructions={})
+    net, (width, height) = build(name)
+    total = sum(cost.multiply_adds for cost in profile(net, (3, height, width)))
+    return Counted(width, height, count_parameters(net), total, {})
+
+
+def with_instructions(name: str, known: dict[str, Counted]) -> Counted:
+    """Add the instructions on ARM to what `sizes` counted."""
+    counted_so_far = {each: value for each, value in known.items() if value.instructions}
+    if (same := same_as(name, counted_so_far)) is not None:
+        return known[same]
     net, (width, height) = build(name)
     net.eval()
     with paddle.no_grad():
@@ -63,13 +77,12 @@ def count(name: str, known: dict[str, Counted]) -> Counted:
     costs = {precision: instructions(graph, precision) for precision in ("fp32", "fp16")}
     picture = [node.name for node in graph.nodes if graph.input in node.inputs]
     costs["int8"] = costs["fp32"] - round(int8_saving(graph, worth_int8(graph, True, picture), True))
-    return Counted(
-        width=width,
-        height=height,
-        parameters=count_parameters(net),
-        multiply_adds=graph_cost(graph).multiply_adds,
-        instructions=costs,
-    )
+    return replace(known[name], instructions=costs)
+
+
+def same_as(name: str, known: dict[str, Counted]) -> str | None:
+    """Return another network of the same shape that was counted."""
+    return next((each for each in known if each != name and shape_of(each) == shape_of(name)), None)
 
 
 def shape_of(name: str) -> tuple:

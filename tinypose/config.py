@@ -145,7 +145,9 @@ class EvalConfig(Section):
 
     batch_size: int = Field(16, ge=1, le=65_536)
     flip: bool = Field(True, description="average with the heatmaps of the mirrored picture")
-    boxes: Path | None = Field(None, description="a detector's bbox.json; none: ground-truth boxes")
+    boxes: Path | None = Field(
+        None, description="a detector's bbox.json, or coco_val2017_person; none: annotated ones"
+    )
     boxes_form: Literal["size", "corners"] | None = Field(
         None, description="of a box: left, top, width, height, or left, top, right, bottom; none: told by all"
     )

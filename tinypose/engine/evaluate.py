@@ -17,6 +17,7 @@ from tinypose.errors import UserError
 from tinypose.geometry import fit_box, to_image
 from tinypose.metrics.coco_eval import coco_ap
 from tinypose.metrics.oks import oks_nms, rescore
+from tinypose.models.zoo import locate_boxes
 from tinypose.network import Network
 from tinypose.preprocess import crop_person, normalise
 from tinypose.skeleton import Skeleton
@@ -37,7 +38,9 @@ def people_to_evaluate(config: Config, skeleton: Skeleton) -> PeopleSet:
     people = load_set(config.data.val, skeleton)
     if config.eval.boxes is None:
         return people
-    return load_detections(config.eval.boxes, people, config.eval.box_threshold, config.eval.boxes_form)
+    return load_detections(
+        locate_boxes(config.eval.boxes), people, config.eval.box_threshold, config.eval.boxes_form
+    )
 
 
 def evaluate(

@@ -26,7 +26,7 @@ _RTMPOSE = "open-mmlab/mmpose, projects/rtmpose/README.md (trained on AI Challen
 _HIGHER = "PaddleDetection, configs/keypoint/README.md; GFLOPs: HRNet/HigherHRNet-Human-Pose-Estimation"
 _DEKR = "HRNet/DEKR, README.md"
 
-ANNOTATED, DETECTED, WHOLE = "annotated boxes", "detector of AP 56.4", "no boxes"
+ANNOTATED, DETECTED, WHOLE = "annotated", "AP 56.4", "none"  # "AP 56.4": a detector of that AP
 _COCO, _MPII = "COCO val2017", "MPII val"
 
 
@@ -156,7 +156,7 @@ class Counted:
         parameters: learnt numbers.
         multiply_adds: of convolutions and matrix products, for one input.
         instructions: on ARM by precision, estimated, one thread: `fp32`, `fp16`, `int8` (with sdot, where
-            INT8 pays; missing where no convolution is cheaper in it, or it was not counted).
+            INT8 pays); empty where they were not counted.
     """
 
     width: int

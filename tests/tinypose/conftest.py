@@ -1,0 +1,72 @@
+"""What several of these tests share: a real HTTP server on this machine that misbehaves as told."""
+
+import http.server
+import re
+import threading
+
+import pytest
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `data` at every path but /missing, and misbehaves as told."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data = b""
+        self.files: dict[str, bytes] = {}  # by path, instead of `data`
+        self.etag: str | None = '"v1"'
+        self.ranges = True
+        self.cuts: list[int] = []  # bytes after which the next answers break off
+        self.announce = True
+        self.requests: list[tuple[str, str | None]] = []  # path and Range of each
+
+    def url(self, path="/model.pdparams"):
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        wanted = self.headers.get("Range")
+        server.requests.append((self.path, wanted))
+        if self.path == "/missing":
+            return self.send_error(404)
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/model.pdparams")
+            return self.end_headers()
+        data = server.files.get(self.path, server.data)
+        start = 0
+        if wanted and server.ranges and self.headers.get("If-Range", server.etag) == server.etag:
+            start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
+            if start >= len(data):
+                return self.send_error(416)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        else:
+            self.send_response(200)
+        body = data[start:]
+        if server.announce:
+            self.send_header("Content-Length", str(len(body)))
+        if server.etag:
+            self.send_header("ETag", server.etag)
+        self.end_headers()
+        self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
+        return None
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
