@@ -5,6 +5,8 @@ import io
 import pickle
 import struct
 import sys
+import time
+import tracemalloc
 import types
 import zipfile
 
@@ -266,3 +268,79 @@ def test_rtmposes_published_form_fills_the_network(tmp_path):
     write_zip(path, {"state_dict": state})
     with pytest.raises(UserError, match="gau.gamma"):
         load_weights(other, path)
+
+
+def hostile_pickles(size: int) -> dict[str, bytes]:
+    """Pickles of few bytes, or about `size`, that ask for memory, time, or a change of what reads them."""
+    entry = b"\x80\x02}X\x01\x00\x00\x00a"
+    torch = b"ctorch._utils\n_rebuild_tensor_v2\n"
+    storage = b"(Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nK\x04tQ"
+    tensor = torch + b"(" + storage + b"K\x00K\x04\x85K\x01\x85\x89NtR"
+    big = b"\x8b" + struct.pack("<i", size) + b"\x7f" * size + b"q\x00"
+    ordered = b"ccollections\nOrderedDict\nq\x01"
+    return {
+        "a far place in the memo": b"\x80\x02}Nr\xff\xff\xff\x7f.",
+        "a billion zeros": b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".",
+        "a string longer than the file": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b".",
+        "tuples within tuples as a key": b"\x80\x02})" + b"\x86".join([b"2"] * 60) + b"\x86Ns.",
+        "the same list again and again": b"\x80\x02](" + b"K\x01" * size + b"eq\x00"
+        + ordered + b"(" + b"h\x01h\x00\x85R" * (size // 5) + b"l.",
+        "dimensions that multiply to much": entry + torch + b"(" + storage
+        + b"K\x00" + b"(" + big + b"h\x00" * size + b"t" + b"(" + b"K\x01" * (size + 1) + b"t\x89NtRs.",
+        "a tensor changed when it was checked": entry + tensor
+        + b"}X\x06\x00\x00\x00stride(J\xff\xff\xff\xfftsbs.",
+        "the function itself changed": entry + torch
+        + b"N}X\x08\x00\x00\x00__code__Ns\x86bs.",
+        "a storage of fewer than none": entry
+        + tensor.replace(b"K\x04tQ", b"J\xff\xff\xff\xfftQ") + b"s.",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", hostile_pickles(1))
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_hostile_pickles_take_neither_memory_nor_time(tmp_path, name, form):
+    path, content = tmp_path / "w.pth", hostile_pickles(20_000)[name]
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x/data.pkl", content)
+            archive.writestr("x/data/0", np.ones(4, "f4").tobytes())
+    else:
+        start = pickled(MAGIC) + pickled(1001) + pickled({"little_endian": True})
+        values = struct.pack("<q", 4) + np.ones(4, "f4").tobytes()
+        path.write_bytes(start + content + pickled(["0"]) + values)
+    tracemalloc.start()
+    begun = time.process_time()
+    with pytest.raises(UserError, match="w.pth: ") as raised:
+        read_torch(path)
+    taken, (_, most) = time.process_time() - begun, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 5 and most < 30e6, (taken, most)
+    assert len(str(raised.value)) < 1000
+
+
+def test_members_that_lie_over_one_another_are_read_once(tmp_path):
+    """Two names of one stored member are more than the file holds."""
+    path, many = tmp_path / "w.pth", np.zeros(100_000, "f4")
+    tensors = {str(i): Tensor(many) for i in range(3)}
+    write_zip(path, tensors)
+    data = bytearray(path.read_bytes())
+    names = [f"archive/data/{id(each)}".encode() for each in tensors.values()]
+    first = struct.pack("<I", data.index(names[0]) - 30)
+    for name in names[1:]:  # the directory's entries point at the first member
+        entry = data.rindex(name)
+        data[entry - 4 : entry] = first
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="w.pth: "):
+        read_torch(path)
+
+
+def test_a_tensor_that_several_names_share_is_read_for_each(tmp_path):
+    path, shared = tmp_path / "w.pth", Tensor(np.arange(6, dtype="f4"))
+    write_legacy(path, {"state_dict": {"a": shared, "b": Tensor(np.ones(2, "f4"))}})
+    assert set(read_torch(path)) == {"a", "b"}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x/data.pkl", pickled({"a": shared, "b": shared}))
+        archive.writestr(f"x/data/{id(shared)}", shared.array.tobytes())
+    found = read_torch(path)
+    found["a"][0] = 9
+    np.testing.assert_array_equal(found["b"], np.arange(6))

@@ -3,12 +3,12 @@
 A `.pdparams` or `.pdopt` file is a pickle, and an ordinary unpickler calls whatever the file names.
 This one knows only stand-ins for the few names that arrays need; the arrays are built from the plain
 values at the end. Nothing is imported, and no function outside this module is called. What a file asks for
-is bounded by its length: memory, and steps. That is why Python's own unpickler in Python is used, and not
-the one in C, whose table of remembered objects is as long as a file says.
+is bounded by its length: memory, and steps (`tinypose.models.unpickle`).
 """
 
 import pickle
 import re
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from tinypose.errors import UserError
 from tinypose.files import write_whole
+from tinypose.models.unpickle import BoundedUnpickler, Budget, Fixed, Refused
 
 NAME_TABLE = "StructuredToParameterName@@"  # beside the arrays: what Paddle called them while training
 
@@ -27,20 +28,7 @@ _BYTE_ORDERS = ("<", ">", "=", "|")
 _UNDER_WAY = object()
 
 
-class _Refused(Exception):
-    """The file wants something that is not an array or a plain value."""
-
-
-class _Function:
-    """Stands for a function or class that a file names; immutable, also for the file."""
-
-    __slots__ = ()
-
-    def __setstate__(self, state: Any) -> None:
-        raise _Refused("an object of an unknown kind")
-
-
-class _Type(_Function):
+class _Type(Fixed):
     """Stands for a class that files only pass on."""
 
     __slots__ = ()
@@ -51,18 +39,18 @@ class _Array:
 
     __slots__ = ("budget", "value")
 
-    def __init__(self, budget: "_Budget") -> None:
+    def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.value: np.ndarray | None = None
 
     def __setstate__(self, state: Any) -> None:
         version, shape, dtype, fortran, data = state
         if not isinstance(dtype, _Dtype) or not isinstance(shape, tuple):
-            raise _Refused("an array of an unknown kind")
+            raise Refused("an array of an unknown kind")
         if isinstance(data, str):  # as Python 2 wrote it
             data = data.encode("latin1")
         if not isinstance(data, bytes):
-            raise _Refused("an array of objects")
+            raise Refused("an array of objects")
         self.budget.take(len(data))
         flat = np.frombuffer(data, dtype.numpy())
         self.value = np.array(flat.reshape(shape, order="F" if fortran else "C"), order="C")
@@ -75,55 +63,41 @@ class _Dtype:
 
     def __init__(self, kind: Any) -> None:
         if not isinstance(kind, str) or not _DTYPE.fullmatch(kind):
-            raise _Refused(f"an array of dtype {kind!r:.40}")
+            raise Refused(f"an array of dtype {kind!r:.40}")
         self.kind, self.order = kind, "="
 
     def __setstate__(self, state: Any) -> None:
         if state[1] not in _BYTE_ORDERS:
-            raise _Refused("an array of an unknown byte order")
+            raise Refused("an array of an unknown byte order")
         self.order = state[1]
 
     def numpy(self) -> np.dtype:
         return np.dtype(self.order + self.kind)
 
 
-class _Budget:
-    """What a file may still ask for, in bytes or items; it holds each once."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-    def take(self, count: int) -> None:
-        self.left -= count
-        if self.left < 0:
-            raise _Refused("more than it holds, the same data again and again")
-
-
-class _NewArray(_Function):
+class _NewArray(Fixed):
     __slots__ = ("budget",)
 
-    def __init__(self, budget: _Budget) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
     def __call__(self, kind: Any, shape: Any, code: Any) -> _Array:
         if not isinstance(kind, _Type):
-            raise _Refused("an array of an unknown class")
+            raise Refused("an array of an unknown class")
         return _Array(self.budget)
 
 
-class _NewDtype(_Function):
+class _NewDtype(Fixed):
     __slots__ = ()
 
     def __call__(self, kind: Any, align: Any = False, copy: Any = True) -> _Dtype:
         return _Dtype(kind)
 
 
-class _NewScalar(_Function):
+class _NewScalar(Fixed):
     __slots__ = ("budget",)
 
-    def __init__(self, budget: _Budget) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
     def __call__(self, dtype: Any, data: Any = b"") -> _Array:
@@ -132,10 +106,10 @@ class _NewScalar(_Function):
         return array
 
 
-class _NewTuple(_Function):
+class _NewTuple(Fixed):
     __slots__ = ("budget",)
 
-    def __init__(self, budget: _Budget) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
     def __call__(self, items: Any = ()) -> tuple:
@@ -143,36 +117,36 @@ class _NewTuple(_Function):
         return tuple(items)
 
 
-class _NewDict(_Function):
-    __slots__ = ("budget",)
+class _NewDict(Fixed):
+    __slots__ = ("budget", "check_key")
 
-    def __init__(self, budget: _Budget) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, check_key: Callable[[Any], None]) -> None:
+        self.budget, self.check_key = budget, check_key
 
     def __call__(self, items: Any = ()) -> dict:
         self.budget.take(len(items))
         pairs = [tuple(item) for item in (items.items() if isinstance(items, dict) else items)]
         for key, _ in pairs:
-            _check_key(key)
+            self.check_key(key)
         return dict(pairs)
 
 
-class _NewBytes(_Function):
+class _NewBytes(Fixed):
     """`codecs.encode(text, "latin1")` and `bytes()`: how pickle's protocol 2 holds bytes."""
 
     __slots__ = ("budget",)
 
-    def __init__(self, budget: _Budget) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.budget = budget
 
     def __call__(self, text: Any = "", encoding: Any = "latin1") -> bytes:
         if not isinstance(text, str) or encoding != "latin1":
-            raise _Refused("bytes in an unknown encoding")
+            raise Refused("bytes in an unknown encoding")
         self.budget.take(len(text))
         return text.encode("latin1")
 
 
-def _allowed(budget: _Budget) -> dict[tuple[str, str], _Function]:
+def _allowed(budget: Budget, check_key: Callable[[Any], None]) -> dict[tuple[str, str], Fixed]:
     """Return what a file may name, and what stands for it."""
     new_array, new_scalar, new_bytes = _NewArray(budget), _NewScalar(budget), _NewBytes(budget)
     return {
@@ -182,7 +156,7 @@ def _allowed(budget: _Budget) -> dict[tuple[str, str], _Function]:
         ("numpy._core.multiarray", "scalar"): new_scalar,
         ("numpy", "ndarray"): _Type(),
         ("numpy", "dtype"): _NewDtype(),
-        ("collections", "OrderedDict"): _NewDict(budget),
+        ("collections", "OrderedDict"): _NewDict(budget, check_key),
         ("_codecs", "encode"): new_bytes,
         ("builtins", "bytes"): new_bytes,
         ("__builtin__", "bytes"): new_bytes,
@@ -191,48 +165,16 @@ def _allowed(budget: _Budget) -> dict[tuple[str, str], _Function]:
     }
 
 
-def _check_key(key: Any) -> None:
-    """Refuse keys but text and numbers: hashing tuples of tuples can take for ever."""
-    if not isinstance(key, str | bytes | int | float | None):
-        raise _Refused(f"a dict with a {type(key).__name__} as key")
-
-
-class _Unpickler(pickle._Unpickler):
+class _Unpickler(BoundedUnpickler):
     def __init__(self, data: bytes) -> None:
-        super().__init__(BytesIO(data), encoding="latin1")
-        self.allowed = _allowed(_Budget(2 * len(data) + 1024))
+        super().__init__(BytesIO(data))
+        self.allowed = _allowed(Budget(2 * len(data) + 1024), self.check_key)
 
     def find_class(self, module: str, name: str) -> Any:
         try:
             return self.allowed[module, name]
         except KeyError:
-            raise _Refused(f"'{module}.{name}'") from None
-
-    def set_item(self) -> None:
-        _check_key(self.stack[-2])
-        self.load_setitem()
-
-    def set_items(self) -> None:
-        for key in self.stack[::2]:
-            _check_key(key)
-        self.load_setitems()
-
-    def make_dict(self) -> None:
-        for key in self.stack[::2]:
-            _check_key(key)
-        self.load_dict()
-
-    def refuse_set(self) -> None:
-        raise _Refused("a set")
-
-    dispatch = {
-        **pickle._Unpickler.dispatch,
-        pickle.SETITEM[0]: set_item,
-        pickle.SETITEMS[0]: set_items,
-        pickle.DICT[0]: make_dict,
-        pickle.EMPTY_SET[0]: refuse_set,
-        pickle.FROZENSET[0]: refuse_set,
-    }
+            return super().find_class(module, name)
 
 
 def read_state(path: str | Path) -> Any:
@@ -253,7 +195,7 @@ def read_state(path: str | Path) -> Any:
         raise UserError(f"{path}: cannot read this checkpoint: {error.strerror}") from None
     try:
         return _plain(_Unpickler(data).load(), {})
-    except _Refused as error:
+    except Refused as error:
         raise UserError(
             f"{path}: refused: it asks for {error}. A checkpoint holds arrays, plain containers, text and "
             "numbers; nothing in this file was run. If you do not trust where it comes from, delete it"
@@ -301,15 +243,15 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
     """
     if isinstance(value, _Array):
         if value.value is None:
-            raise _Refused("an array without values")
+            raise Refused("an array without values")
         return value.value
     if value is None or isinstance(value, str | bytes | int | float):
         return value
     if not isinstance(value, dict | list | tuple):
-        raise _Refused("an object of an unknown kind")
+        raise Refused("an object of an unknown kind")
     if id(value) in done:
         if done[id(value)] is _UNDER_WAY:
-            raise _Refused("a list or dict within itself")
+            raise Refused("a list or dict within itself")
         return done[id(value)]
     done[id(value)] = _UNDER_WAY
     result: Any

@@ -3,7 +3,8 @@
 `torch.save` writes one of two forms, and both hold a pickle that names functions to be called. Here the few
 that build tensors are replaced by functions of this module, and every other name by a thing that takes any
 call and does nothing: files of MMEngine hold training logs beside the weights, so a foreign name alone is no
-reason to refuse one. Nothing is imported, and no function outside this module is called.
+reason to refuse one. Nothing is imported, and no function outside this module is called. Memory and time are
+bounded by the length of the file (`tinypose.models.unpickle`).
 
 - Zip, since 2020: `X/data.pkl` and one stored member `X/data/KEY` a storage.
 - Legacy: one pickle after another (magic number, version, machine, the object, keys of the storages), then
@@ -12,19 +13,19 @@ reason to refuse one. Nothing is imported, and no function outside this module i
 
 import io
 import math
-import pickle
 import struct
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tinypose.errors import UserError
+from tinypose.models.unpickle import BoundedUnpickler, Budget, Fixed, Refused
 
 MAGIC = 0x1950A86A20F9469CFC6C
+_MOST = 2**40  # elements, steps and dimensions of a tensor: beyond what any file holds
 _STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -38,12 +39,10 @@ _STORAGES = {
 }
 
 
-class _Refused(Exception):
-    """The file says something that no checkpoint says."""
-
-
 class _Inert:
     """Stands for everything that a file names and weights do not need."""
+
+    __slots__ = ()
 
     def __new__(cls, *args: Any, **options: Any) -> "_Inert":
         return object.__new__(cls)
@@ -60,30 +59,78 @@ class _Inert:
 class _Dict(dict):
     """An `OrderedDict`; what a module keeps beside its entries is left out."""
 
+    __slots__ = ()
+
     def __setstate__(self, state: Any) -> None:
         """Leave out versions of layers."""
 
 
-@dataclass(frozen=True)
-class _StorageType:
-    dtype: str
+class _NewDict(Fixed):
+    """Stands for `collections.OrderedDict`."""
+
+    __slots__ = ("unpickler",)
+
+    def __init__(self, unpickler: "_Unpickler") -> None:
+        self.unpickler = unpickler
+
+    def __call__(self, items: Any = ()) -> _Dict:
+        self.unpickler.budget.take(len(items))
+        pairs = [tuple(item) for item in (items.items() if isinstance(items, dict) else items)]
+        for key, _ in pairs:
+            self.unpickler.check_key(key)
+        return _Dict(pairs)
 
 
-@dataclass
-class _Storage:
+class _StorageType(Fixed):
+    __slots__ = ("dtype",)
+
+    def __init__(self, dtype: str) -> None:
+        self.dtype = np.dtype(dtype)
+
+
+class _Storage(Fixed):
     """Elements in a row; in the legacy form they come after all that refers to them."""
 
-    dtype: np.dtype
-    count: int
-    values: np.ndarray | None = None
+    __slots__ = ("count", "dtype", "values")
+
+    def __init__(self, dtype: np.dtype, count: int, values: np.ndarray | None = None) -> None:
+        self.dtype, self.count, self.values = dtype, count, values
 
 
-@dataclass(frozen=True)
-class _Tensor:
-    storage: _Storage
-    offset: int
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
+class _Tensor(Fixed):
+    __slots__ = ("offset", "size", "storage", "stride")
+
+    def __init__(
+        self, storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+    ) -> None:
+        self.storage, self.offset, self.size, self.stride = storage, offset, size, stride
+
+
+class _NewTensor(Fixed):
+    """Stands for `torch._utils._rebuild_tensor_v2`."""
+
+    __slots__ = ("unpickler",)
+
+    def __init__(self, unpickler: "_Unpickler") -> None:
+        self.unpickler = unpickler
+
+    def __call__(self, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
+        if not isinstance(storage, _Storage) or not isinstance(size, tuple) or not isinstance(stride, tuple):
+            raise Refused("a tensor of an unknown kind")
+        self.unpickler.budget.take(len(size) + len(stride))
+        whole = all(type(each) is int and 0 <= each < _MOST for each in (offset, *size, *stride))
+        if not whole or len(size) != len(stride):
+            raise Refused("a tensor of an unknown kind")
+        return _Tensor(storage, offset, size, stride)
+
+
+class _NewParameter(Fixed):
+    """Stands for `torch._utils._rebuild_parameter`: the tensor itself."""
+
+    __slots__ = ()
+
+    def __call__(self, tensor: Any, *_: Any) -> Any:
+        return tensor
 
 
 def read_torch(path: str | Path) -> dict[str, np.ndarray]:
@@ -108,14 +155,15 @@ def read_torch(path: str | Path) -> dict[str, np.ndarray]:
     try:
         content = _read_zip(data) if data[:2] == b"PK" else _read_legacy(data)
         return _weights(content, len(data))
-    except _Refused as error:
+    except Refused as error:
         raise UserError(f"{path}: refused: {error}; nothing in this file was run") from None
     except Exception as error:  # whatever the bytes led the unpickler to
-        cut = isinstance(error, EOFError | struct.error) or "truncated" in str(error)
+        cut = isinstance(error, EOFError | struct.error)
+        cut = cut or any(word in str(error) for word in ("truncated", "exhausted"))
         if cut:
             raise UserError(f"{path}: cut off after {len(data)} bytes: download or copy it again") from None
         raise UserError(
-            f"{path}: not a checkpoint of PyTorch ({type(error).__name__}: {error}); "
+            f"{path}: not a checkpoint of PyTorch ({type(error).__name__}: {error!s:.200}); "
             "expected a .pth file as torch.save writes it"
         ) from None
 
@@ -144,32 +192,40 @@ def as_paddle(params: Mapping[str, np.ndarray], linear: frozenset[str] | set[str
 
 
 def _read_zip(data: bytes) -> Any:
+    room = Budget(len(data))  # members may not lie over one another
+    storages: dict[str, _Storage] = {}
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in members if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(pickles) != 1:
-            raise _Refused("a zip file without one data.pkl, which is no checkpoint of PyTorch")
+            raise Refused("a zip file without one data.pkl, which is no checkpoint of PyTorch")
         prefix = pickles[0].removesuffix("data.pkl")
         order = prefix + "byteorder"
-        if order in members and _member(archive, members[order]).strip() != b"little":
-            raise _Refused("numbers in big-endian order")
+        if order in members and _member(archive, members[order], room).strip() != b"little":
+            raise Refused("numbers in big-endian order")
 
         def storage(dtype: np.dtype, key: str, count: int) -> _Storage:
-            info = members.get(f"{prefix}data/{key}")
-            if info is None:
-                raise _Refused(f"storage '{key}', which the file does not hold")
-            values = np.frombuffer(_member(archive, info), dtype)
-            if len(values) != count:
-                raise _Refused(f"storage '{key}' of {count} elements, and the file holds {len(values)}")
-            return _Storage(dtype, count, values)
+            if key not in storages:
+                info = members.get(f"{prefix}data/{key}")
+                if info is None:
+                    raise Refused(f"storage '{key:.40}', which the file does not hold")
+                values = np.frombuffer(_member(archive, info, room), dtype)
+                storages[key] = _Storage(dtype, len(values), values)
+            found = storages[key]
+            if (found.dtype, found.count) != (dtype, count):
+                here = f"the file holds {found.count} ({found.dtype})"
+                raise Refused(f"storage '{key:.40}' of {count} elements ({dtype}), and {here}")
+            return found
 
-        return _Unpickler(_member(archive, members[pickles[0]]), storage).load()
+        content = _member(archive, members[pickles[0]], room)
+        return _Unpickler(io.BytesIO(content), storage, len(data)).load()
 
 
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, room: Budget) -> bytes:
     """Read a member that is stored as it is: no few bytes become many."""
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-        raise _Refused(f"'{info.filename}' is compressed, which torch.save never does")
+        raise Refused(f"'{info.filename}' is compressed, which torch.save never does")
+    room.take(info.file_size)
     return archive.read(info)
 
 
@@ -179,70 +235,77 @@ def _read_legacy(data: bytes) -> Any:
     def storage(dtype: np.dtype, key: str, count: int) -> _Storage:
         found = storages.setdefault(key, _Storage(dtype, count))
         if (found.dtype, found.count) != (dtype, count):
-            raise _Refused(f"storage '{key}' of two kinds")
+            raise Refused(f"storage '{key:.40}' of two kinds")
         return found
 
     file = io.BytesIO(data)
-    if not data.startswith(b"\x80\x02\x8a\x0a") or _Unpickler(file, storage).load() != MAGIC:
+
+    def load() -> Any:
+        return _Unpickler(file, storage, len(data)).load()
+
+    if not data.startswith(b"\x80\x02\x8a\x0a") or load() != MAGIC:
         raise ValueError("it begins neither as a zip file nor with PyTorch's magic number")
-    _Unpickler(file, storage).load()  # version of the form
-    if not _Unpickler(file, storage).load().get("little_endian", True):
-        raise _Refused("numbers in big-endian order")
-    content = _Unpickler(file, storage).load()
-    for key in _Unpickler(file, storage).load():
+    load()  # version of the form
+    system = load()
+    if not isinstance(system, dict) or not system.get("little_endian", True):
+        raise Refused("numbers in big-endian order")
+    content, keys = load(), load()
+    if not isinstance(keys, list):
+        raise Refused("storages without a list of them")
+    for key in keys:
         (count,) = struct.unpack("<q", file.read(8))
-        if key not in storages or storages[key].count != count:
-            raise _Refused(f"storage '{key}' of {count} elements, which nothing refers to")
-        values = file.read(count * storages[key].dtype.itemsize)
-        if len(values) < count * storages[key].dtype.itemsize:
+        found = storages.get(key) if isinstance(key, str) else None
+        if found is None or found.count != count:
+            raise Refused(f"a storage of {count} elements, which nothing refers to")
+        values = file.read(count * found.dtype.itemsize)
+        if len(values) < count * found.dtype.itemsize:
             raise EOFError
-        storages[key].values = np.frombuffer(values, storages[key].dtype)
+        found.values = np.frombuffer(values, found.dtype)
     return content
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(BoundedUnpickler):
     """Builds tensors' descriptions; whatever else the file names does nothing."""
 
-    def __init__(self, source: bytes | io.BytesIO, storage: Any) -> None:
-        super().__init__(io.BytesIO(source) if isinstance(source, bytes) else source, encoding="latin1")
+    keys = (*BoundedUnpickler.keys, _Inert)
+
+    def __init__(self, file: io.BytesIO, storage: Any, length: int) -> None:
+        super().__init__(file)
+        self.budget = Budget(2 * length + 1024)
         self._storage = storage
+        self._known = {
+            ("collections", "OrderedDict"): _NewDict(self),
+            ("torch._utils", "_rebuild_tensor_v2"): _NewTensor(self),
+            ("torch._utils", "_rebuild_parameter"): _NewParameter(),
+        }
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _STORAGES:
             return _StorageType(_STORAGES[name])
-        return _KNOWN.get((module, name), _Inert)
+        return self._known.get((module, name), _Inert)
 
     def persistent_load(self, pid: Any) -> _Storage:
+        if not isinstance(pid, tuple) or len(pid) < 5:
+            raise Refused("a storage of an unknown kind")
         kind, dtype, key, _, count = pid[:5]
-        if kind != "storage" or not isinstance(dtype, _StorageType) or not isinstance(count, int):
-            raise _Refused("a storage of an unknown kind")
+        fits = isinstance(dtype, _StorageType) and isinstance(key, str) and type(count) is int
+        if kind != "storage" or not fits or not 0 <= count < _MOST:
+            raise Refused("a storage of an unknown kind")
         if len(pid) > 5 and pid[5] is not None:
-            raise _Refused("a view of a storage, as PyTorch wrote before 0.4")
-        return self._storage(np.dtype(dtype.dtype), str(key), count)
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
-    whole = all(isinstance(each, int) and each >= 0 for each in (offset, *size, *stride))
-    if not isinstance(storage, _Storage) or not whole or len(size) != len(stride):
-        raise _Refused("a tensor of an unknown kind")
-    return _Tensor(storage, offset, tuple(size), tuple(stride))
-
-
-_KNOWN = {
-    ("collections", "OrderedDict"): _Dict,
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
-}
+            raise Refused("a view of a storage, as PyTorch wrote before 0.4")
+        return self._storage(dtype.dtype, key, count)
 
 
 def _weights(content: Any, length: int) -> dict[str, np.ndarray]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict):
-        raise _Refused(f"expected named tensors, found {type(content).__name__}")
-    tensors = {str(key): value for key, value in content.items() if isinstance(value, _Tensor)}
+        raise Refused(f"expected named tensors, found {type(content).__name__}")
+    tensors = {
+        key: value for key, value in content.items() if isinstance(key, str) and isinstance(value, _Tensor)
+    }
     if not tensors:
-        raise _Refused("no tensors in it")
+        raise Refused("no tensors in it")
     if any(key.startswith("student.") for key in tensors):
         tensors = {key[8:]: value for key, value in tensors.items() if key.startswith("student.")}
     room = length  # a file of so many bytes holds no more elements
@@ -250,7 +313,7 @@ def _weights(content: Any, length: int) -> dict[str, np.ndarray]:
     for key, tensor in tensors.items():
         room -= math.prod(tensor.size)
         if room < 0:
-            raise _Refused(f"'{key}' has more elements than the file can hold")
+            raise Refused(f"'{key}' has more elements than the file can hold")
         result[key.removeprefix("module.")] = _array(key, tensor)
     return result
 
@@ -259,7 +322,7 @@ def _array(key: str, tensor: _Tensor) -> np.ndarray:
     values, steps = tensor.storage.values, zip(tensor.size, tensor.stride, strict=True)
     last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
     if values is None or (0 not in tensor.size and last >= len(values)):
-        raise _Refused(f"'{key}' refers to elements behind its storage")
+        raise Refused(f"'{key}' refers to elements behind its storage")
     strides = [stride * values.itemsize for stride in tensor.stride]
     start = values[min(tensor.offset, len(values)) :]
     return np.array(np.lib.stride_tricks.as_strided(start, tensor.size, strides), order="C")
