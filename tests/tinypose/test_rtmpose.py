@@ -8,7 +8,9 @@ import paddle
 import pytest
 from paddle import nn
 
+from tinypose.codecs.simcc import SimccCodec
 from tinypose.config import load_config
+from tinypose.engine.loss import PoseObjective
 from tinypose.engine.optimiser import rate_at
 from tinypose.engine.simcc_loss import simcc_kl
 from tinypose.models import build_model
@@ -86,3 +88,15 @@ def test_the_rate_is_flat_and_then_half_a_cosine():
     assert rates[7500] == pytest.approx(4e-3 * (0.05 + 0.95 / 2))
     assert rates[-1] == pytest.approx(4e-3 * 0.05, rel=1e-2)
     assert all(later <= earlier for earlier, later in zip(rates[1000:], rates[1001:], strict=False))
+
+
+def test_a_step_compiles_to_a_static_graph():
+    """As `train.static` does; Paddle's compiler does not know all of Python."""
+    net = build_model(load_config("rtmpose_t_256x192", ["input.width=64", "input.height=64"]), 3)
+    objective = PoseObjective(net, SimccCodec())
+    images, labels = paddle.rand([2, 3, 64, 64]), [paddle.rand([2, 3, 128]), paddle.rand([2, 3, 128])]
+    targets = [*labels, paddle.ones([2, 3])]
+    objective.eval()
+    expected = float(objective(images, targets))
+    compiled = paddle.jit.to_static(objective, full_graph=True)
+    assert float(compiled(images, targets)) == pytest.approx(expected, rel=1e-4)

@@ -283,7 +283,7 @@ def hostile_pickles(size: int) -> dict[str, bytes]:
         "a billion zeros": b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b".",
         "a string longer than the file": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b".",
         "tuples within tuples as a key": b"\x80\x02})" + b"\x86".join([b"2"] * 60) + b"\x86Ns.",
-        "the same list again and again": b"\x80\x02](" + b"K\x01" * size + b"eq\x00"
+        "the same list again and again": b"\x80\x02](" + b"K\x01K\x01\x86" * (size // 5) + b"eq\x00"
         + ordered + b"(" + b"h\x01h\x00\x85R" * (size // 5) + b"l.",
         "dimensions that multiply to much": entry + torch + b"(" + storage
         + b"K\x00" + b"(" + big + b"h\x00" * size + b"t" + b"(" + b"K\x01" * (size + 1) + b"t\x89NtRs.",

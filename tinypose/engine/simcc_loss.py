@@ -28,12 +28,14 @@ def simcc_kl(
         weights: float32 [N, J]; none: all 1.
         label_softmax: whether labels are turned into a distribution by a softmax too.
     """
-    total = 0.0
-    for logits, label in zip(outputs, labels, strict=True):
-        target = F.softmax(label * BETA, axis=2) if label_softmax else label
-        each = _divergence(logits, target).mean(axis=2)
-        total = total + (each if weights is None else each * weights).sum()
-    return total / outputs[0].shape[1]
+    (x, y), (label_x, label_y) = outputs, labels  # not a loop with zip, which Paddle cannot compile
+    each = _label_divergence(x, label_x, label_softmax) + _label_divergence(y, label_y, label_softmax)
+    return (each if weights is None else each * weights).sum() / x.shape[1]
+
+
+def _label_divergence(logits: paddle.Tensor, label: paddle.Tensor, softmax: bool) -> paddle.Tensor:
+    target = F.softmax(label * BETA, axis=2) if softmax else label
+    return _divergence(logits, target).mean(axis=2)
 
 
 def distil_logits(
@@ -49,10 +51,13 @@ def distil_logits(
         teacher: likewise.
         weight: factor of the whole.
     """
-    total = 0.0
-    for logits, wanted in zip(student, teacher, strict=True):
-        total = total + _divergence(logits, F.softmax(wanted * BETA, axis=2)).sum(axis=[1, 2]).mean()
-    return total * (weight / student[0].shape[1])
+    (x, y), (wanted_x, wanted_y) = student, teacher
+    total = _teacher_divergence(x, wanted_x) + _teacher_divergence(y, wanted_y)
+    return total * (weight / x.shape[1])
+
+
+def _teacher_divergence(logits: paddle.Tensor, wanted: paddle.Tensor) -> paddle.Tensor:
+    return _divergence(logits, F.softmax(wanted * BETA, axis=2)).sum(axis=[1, 2]).mean()
 
 
 def distil_features(
