@@ -11,6 +11,7 @@ import numpy as np
 from tinypose.codecs import grouped, regressed
 from tinypose.codecs.bottom_up_targets import centred_heatmaps, grouped_heatmaps, offsets
 from tinypose.codecs.peaks import resize
+from tinypose.codecs.tags import TagCodec
 from tinypose.console import out, table
 from tinypose.skeleton import load_skeleton
 
@@ -23,23 +24,21 @@ def main() -> None:
     skeleton = load_skeleton("coco17")
     rng = np.random.default_rng(0)
     joints = crowd(rng, len(skeleton.joints))
+    codec = TagCodec(name="tags")
     rows = []
     for missing in (0.0, 0.3):
         seen = joints.copy()
         seen[..., 2] = rng.random(seen.shape[:2]) >= missing
         maps, tags = tagged_maps(rng, seen)
         found, _ = grouped.decode(maps, tags)
-        name = f"tags, two a joint, {missing:.0%} of the joints missing"
+        name = f"tags, two a joint, {missing:.0%} of the joints missing, white noise in 512x512"
         rows.append((name, len(found), milliseconds(lambda m=maps, t=tags: grouped.decode(m, t))))
-    coarse, fine = outputs(rng, joints)
-    both = {1.0: [coarse, fine, coarse.copy(), fine.copy()]}
-
-    def whole() -> np.ndarray:
-        return grouped.decode(*grouped.aggregate(both, (SIZE, SIZE)))[0]
-
-    rows.append(
-        ("tags, with both outputs and the mirror image brought to 512", len(whole()), milliseconds(whole))
-    )
+        pair = outputs(rng, seen)
+        for mirrored in (1, 2):
+            each = {1.0: pair * mirrored}
+            found, _ = codec.combine(each, (SIZE, SIZE))
+            name = f"tags, {missing:.0%} missing, from {mirrored} of the network's outputs"
+            rows.append((name, len(found), milliseconds(lambda e=each: codec.combine(e, (SIZE, SIZE)))))
     heatmaps, points = centred_maps(rng, joints)
     scales = {1.0: (heatmaps, points)}
     for name, decode in (
@@ -64,24 +63,28 @@ def scaled(joints: np.ndarray, size: int) -> np.ndarray:
     return joints * [size / SIZE, size / SIZE, 1]
 
 
-def tagged_maps(rng: np.random.Generator, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a network gives after `aggregate`: heatmaps with noise, tags in patches about joints."""
-    heatmaps = resize(grouped_heatmaps(scaled(joints, SIZE // 2), SIZE // 2), (SIZE, SIZE)) * 0.8
+def tagged_maps(
+    rng: np.random.Generator, joints: np.ndarray, size: int = SIZE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return heatmaps with noise, and two tags a joint, in patches about joints, with noise elsewhere."""
+    heatmaps = resize(grouped_heatmaps(scaled(joints, SIZE // 2), SIZE // 2), (size, size)) * 0.8
     heatmaps += rng.random(heatmaps.shape, np.float32) * 0.01
     tags = rng.normal(0, 1, (2, *heatmaps.shape)).astype(np.float32)
-    for person, points in enumerate(joints):
+    reach = 12 * size // SIZE
+    for person, points in enumerate(scaled(joints, size)):
         for joint, (x, y, seen) in enumerate(points):
             if seen:
                 x, y = int(x), int(y)
-                tags[:, joint, max(y - 12, 0) : y + 13, max(x - 12, 0) : x + 13] = 2 * person
+                rows, columns = (slice(max(c - reach, 0), c + reach + 1) for c in (y, x))
+                tags[:, joint, rows, columns] = 2 * person
     return heatmaps, tags
 
 
-def outputs(rng: np.random.Generator, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return HigherHRNet's two outputs."""
-    maps, tags = tagged_maps(rng, joints)
-    quarter, half = (SIZE // 4, SIZE // 4), (SIZE // 2, SIZE // 2)
-    return np.concatenate([resize(maps, quarter), resize(tags[0], quarter)]), resize(maps, half)
+def outputs(rng: np.random.Generator, joints: np.ndarray) -> list[np.ndarray]:
+    """Return HigherHRNet's two outputs, with noise at their own resolutions."""
+    coarse, tags = tagged_maps(rng, joints, SIZE // 4)
+    fine, _ = tagged_maps(rng, joints, SIZE // 2)
+    return [np.concatenate([coarse, tags[0]]), fine]
 
 
 def centred_maps(rng: np.random.Generator, joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,9 @@ from tinypose.validation import Schema, validate
 CONFIGS = (Path(__file__).parent / "configs").resolve()
 
 
+Depth = Annotated[int, Field(ge=1, le=16)]
+
+
 class LiteHRNetConfig(Section):
     """LiteHRNet (Yu et al. 2021); `wider_naive` is PP-TinyPose."""
 
@@ -34,6 +37,10 @@ class HRNetConfig(Section):
     stem: int = Field(
         64, ge=4, le=1024, description="channels before the branches; narrow networks take fewer"
     )
+    modules: tuple[Depth, Depth, Depth] = Field(
+        (1, 4, 3), description="in the stages of two, three and four branches; fewer to train on a CPU"
+    )
+    blocks: int = Field(4, ge=1, le=16, description="residual blocks of a branch in a module")
 
 
 class PoseResNetConfig(Section):

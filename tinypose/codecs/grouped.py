@@ -30,21 +30,18 @@ def aggregate(
     Returns:
         Heatmaps float32 [J, H, W], the mean of all, and tags [T, J, H, W] of scale 1.
     """
-    total, tags = 0.0, []
+    joints = len(scales[1.0][1])
+    heatmaps = None
+    tags = np.empty((len(scales[1.0]) // 2, joints, size[1], size[0]), np.float32)
     for scale, outputs in scales.items():
-        joined = [_join(outputs[i : i + 2], scale == 1) for i in range(0, len(outputs), 2)]
-        mean = sum(each[0] for each in joined) / len(joined)
-        total = total + resize(mean, size)
-        tags += [resize(each[1], size) for each in joined if scale == 1]
-    return total / np.float32(len(scales)), np.stack(tags)
-
-
-def _join(outputs: Sequence[np.ndarray], with_tags: bool) -> list[np.ndarray]:
-    """Return the mean heatmaps of both resolutions, and the tags, at the finer one."""
-    coarse, fine = outputs
-    joints, size = len(fine), fine.shape[:0:-1]
-    heatmaps = (resize(coarse[:joints], size) + fine) / 2
-    return [heatmaps, resize(coarse[joints:], size)] if with_tags else [heatmaps]
+        fine = outputs[1].shape[:0:-1]
+        mean = sum(resize(coarse[:joints], fine) for coarse in outputs[::2]) + sum(outputs[1::2])
+        mean = resize(mean / np.float32(len(outputs) * len(scales)), size)
+        heatmaps = mean if heatmaps is None else heatmaps + mean
+        if scale == 1:
+            for coarse, target in zip(outputs[::2], tags, strict=True):
+                resize(resize(coarse[joints:], fine), size, out=target)
+    return heatmaps, tags
 
 
 def decode(
@@ -139,7 +136,8 @@ def refine(heatmaps: np.ndarray, tags: np.ndarray, people: np.ndarray) -> None:
     places = people[..., :2].astype(int)
     joints = np.arange(len(heatmaps))
     own = tags[:, joints, places[..., 1], places[..., 0]]  # [T, P, J]
-    means = (own * found).sum(axis=2) / np.maximum(found.sum(axis=1), 1)  # [T, P]
+    counts = np.maximum(found.sum(axis=1), 1).astype(np.float32)
+    means = (own * found).sum(axis=2) / counts  # [T, P]
     for joint in joints:
         lacking = np.flatnonzero(~found[:, joint])
         if not len(lacking):

@@ -24,6 +24,7 @@ class OffsetCodec(Section):
     name: Literal["offsets"]
     kind: Literal["adaptive", "dekr"]
     higher: bool = Field(False, description="adaptive: heatmaps at 1/2 too, and one for each dilation")
+    regression: int = Field(256, ge=8, le=4096, description="adaptive: channels of the branch of offsets")
     background: float = Field(0.1, ge=0, le=1, description="how much pixels far from joints count, at 1/4")
     background_fine: float = Field(0.025, ge=0, le=1, description="higher: the same at 1/2")
     threshold: float = Field(0.01, gt=0, lt=1, description="of centres")

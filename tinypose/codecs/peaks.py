@@ -22,43 +22,48 @@ def peaks(
     summits = cv2.dilate(heatmap, np.ones((kernel, kernel), np.uint8))
     places = np.flatnonzero((heatmap == summits) & (heatmap > threshold))
     values = heatmap.ravel()[places]
+    if len(values) > count:  # noise has thousands of summits, and sorting them all takes longest
+        places = places[values >= np.partition(values, -count)[-count]]
+        values = heatmap.ravel()[places]
     best = np.argsort(-values, kind="stable")[:count]
     y, x = np.divmod(places[best], heatmap.shape[1])
     return x, y, values[best]
 
 
-def resize(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bring maps float32 [C, H, W] to width and height `size`, bilinear, pixel centres at halves."""
-    if maps.shape[:0:-1] == tuple(size):
-        return maps
-    result = np.empty((len(maps), size[1], size[0]), np.float32)
-    for source, target in zip(maps, result, strict=True):
+def resize(maps: np.ndarray, size: tuple[int, int], out: np.ndarray | None = None) -> np.ndarray:
+    """Bring maps float32 [C, H, W] to width and height `size`, bilinear, pixel centres at halves.
+
+    Args:
+        maps: float32 [C, H, W].
+        size: width and height.
+        out: where to write, float32 [C, height, width]; none: a new array, or `maps` of that size as it is.
+    """
+    if out is None:
+        if maps.shape[:0:-1] == tuple(size):
+            return maps
+        out = np.empty((len(maps), size[1], size[0]), np.float32)
+    for source, target in zip(maps, out, strict=True):
         cv2.resize(np.ascontiguousarray(source, np.float32), size, dst=target)
-    return result
+    return out
 
 
 def enlarge(maps: np.ndarray, factor: int) -> np.ndarray:
-    """Enlarge maps float32 [C, H, W] by 1, 2, 4, 8 or 16, bilinear: pixel i becomes pixel factor * i.
+    """Enlarge maps float32 [C, H, W], bilinear: pixel i becomes pixel factor * i.
 
     The last row and column are repeated.
-
-    Raises:
-        ValueError: another factor.
     """
     if factor == 1:
         return maps
-    if factor not in (2, 4, 8, 16):  # whose fractions OpenCV's fixed point has exactly
-        raise ValueError(f"factor: expected 1, 2, 4, 8 or 16, found {factor}")
-    size = (maps.shape[2] * factor, maps.shape[1] * factor)
-    matrix = np.array([[1 / factor, 0, 0], [0, 1 / factor, 0]])
-    result = np.empty((len(maps), size[1], size[0]), np.float32)
-    for source, target in zip(maps, result, strict=True):
-        cv2.warpAffine(
-            np.ascontiguousarray(source, np.float32),
-            matrix,
-            size,
-            dst=target,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return result
+    count, height, width = maps.shape
+    rows = np.empty((count, height, factor, width), np.float32)
+    step = np.diff(maps, axis=1, append=maps[:, -1:]) / np.float32(factor)
+    for part in range(factor):
+        rows[:, :, part] = maps + part * step
+    rows = rows.reshape(count, height * factor, width)
+    result = np.empty((*rows.shape, factor), np.float32)
+    step = np.diff(rows, axis=2, append=rows[..., -1:]) / np.float32(factor)
+    result[..., 0] = rows
+    for part in range(1, factor):
+        rows += step
+        result[..., part] = rows
+    return result.reshape(count, height * factor, width * factor)

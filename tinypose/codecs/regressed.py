@@ -88,7 +88,7 @@ def fuse(maps: Sequence[Maps], size: tuple[int, int]) -> np.ndarray:
 def enlarge_to(heatmaps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Enlarge maps to `size`, which is a few times theirs; where it is not quite, resize them."""
     factor, rest = divmod(size[0], heatmaps.shape[2])
-    if rest or factor not in (1, 2, 4, 8, 16) or factor * heatmaps.shape[1] != size[1]:
+    if rest or factor * heatmaps.shape[1] != size[1]:
         return resize(heatmaps, size)
     return enlarge(heatmaps, factor)
 

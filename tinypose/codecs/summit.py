@@ -3,7 +3,7 @@
 import numpy as np
 
 ROUNDS = 60  # of Levenberg-Marquardt; a fit that needs more is none
-ENOUGH = 1e-7  # a step so small, in pixels or in parts of the height, ends a fit
+ENOUGH = 1e-5  # a step so small, in pixels or in parts of the height, ends a fit
 
 
 def fit_gaussians(
@@ -29,33 +29,35 @@ def fit_gaussians(
     values = maps[channel[:, None, None], rows[:, :, None], columns[:, None, :]].astype(np.float64)
     values *= inside_y[:, :, None] & inside_x[:, None]
 
-    result = np.column_stack([np.zeros((len(x), 2)), height, np.full(len(x), 2.0)])
-    done = np.zeros(len(x), bool)
-    active = np.arange(len(x))
-    damping = np.full(len(x), 1e-3)
-    error, gradient, curvature = _derivatives(result, values, inside_x, inside_y, span)
+    fit = np.column_stack([np.zeros((len(x), 2)), height, np.full(len(x), 2.0)])
+    result, done = fit.copy(), np.zeros(len(x), bool)
+    active, damping = np.arange(len(x)), np.full(len(x), 1e-3)
+    error, gradient, curvature = _derivatives(fit, values, inside_x, inside_y, span)
     for _ in range(ROUNDS):
         if not len(active):
             break
         # Each parameter is damped in its own scale (Marquardt 1963).
-        diagonal = np.einsum("mii->mi", curvature)
         damped = curvature.copy()
-        np.einsum("mii->mi", damped)[:] += damping[:, None] * diagonal + 1e-12
+        np.einsum("mii->mi", damped)[:] += damping[:, None] * np.einsum("mii->mi", curvature) + 1e-12
         step = np.linalg.solve(damped, -gradient[..., None])[..., 0]
-        trial = result[active] + step
-        new = _derivatives(trial, values[active], inside_x[active], inside_y[active], span)
+        trial = fit + step
+        new = _derivatives(trial, values, inside_x, inside_y, span)
         better = new[0] <= error
-        result[active[better]] = trial[better]
+        fit = np.where(better[:, None], trial, fit)
         error = np.where(better, new[0], error)
         gradient = np.where(better[:, None], new[1], gradient)
         curvature = np.where(better[:, None, None], new[2], curvature)
-        size = np.abs(step) / [1, 1, np.inf, 1]
-        size[:, 2] = np.abs(step[:, 2]) / np.maximum(np.abs(trial[:, 2]), 1e-12)
-        ended = size.max(axis=1) < ENOUGH
-        done[active[ended]] = True
         damping = np.where(better, damping / 10, damping * 10)
-        active, damping, error = active[~ended], damping[~ended], error[~ended]
-        gradient, curvature = gradient[~ended], curvature[~ended]
+        size = np.abs(step)
+        size[:, 2] /= np.maximum(np.abs(trial[:, 2]), 1e-12)
+        ended = size.max(axis=1) < ENOUGH
+        if ended.any():
+            result[active[ended]], done[active[ended]] = fit[ended], True
+            left = ~ended
+            active, damping, fit, error = active[left], damping[left], fit[left], error[left]
+            gradient, curvature, values = gradient[left], curvature[left], values[left]
+            inside_x, inside_y = inside_x[left], inside_y[left]
+    result[active] = fit
     result[:, :2] += np.column_stack([x, y])
     return result, done & np.isfinite(result).all(axis=1)
 
@@ -69,19 +71,14 @@ def _derivatives(
     all sums over the square are products of sums over a side.
     """
     x, y, a, s = fit.T
-    dx, dy = span - x[:, None], span - y[:, None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        gx = np.exp(-(dx**2) / (2 * s**2)[:, None]) * inside_x
-        gy = np.exp(-(dy**2) / (2 * s**2)[:, None]) * inside_y
-        # g times each power of the distance, by side: [M, 3, side].
-        px, py = gx[:, None] * _powers(dx), gy[:, None] * _powers(dy)
-        # Sums of values * gy dy^j * gx dx^i: [M, j, i]; of the squares of g the same up to the fourth power.
-        v = py @ values @ px.transpose(0, 2, 1)
-        sx = np.einsum("mik,mk->mi", _powers(dx, 5), gx**2)
-        sy = np.einsum("mik,mk->mi", _powers(dy, 5), gy**2)
+        px, sx = _side(span - x[:, None], s, inside_x)
+        py, sy = _side(span - y[:, None], s, inside_y)
+        # Sums of values * gy dy^j * gx dx^i: [M, j, i].
+        v = py @ (values @ px.transpose(0, 2, 1))
         s2, s3 = a / s**2, a / s**3
         model = sx[:, 0] * sy[:, 0]
-        total = (values**2).sum(axis=(1, 2))
+        total = np.einsum("mjk,mjk->m", values, values)
         error = total - 2 * a * v[:, 0, 0] + a**2 * model
         q = sx[:, 2] * sy[:, 0] + sx[:, 0] * sy[:, 2]  # sum of g^2 d^2
         # Derivatives of a g: x: a g dx / s^2, y alike, a: g, s: a g d^2 / s^3. Residual: a g - value.
@@ -105,6 +102,11 @@ def _derivatives(
     return error, gradient, curvature.reshape(-1, 4, 4)
 
 
-def _powers(d: np.ndarray, count: int = 3) -> np.ndarray:
-    """Return d to the powers 0 to count - 1: [M, count, side]."""
-    return np.cumprod(np.stack([np.ones_like(d), *[d] * (count - 1)], axis=1), axis=1)
+def _side(distance: np.ndarray, sigma: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a side's Gaussian g times d to the powers 0 to 2, [M, 3, side], and sums of g^2 d^k, [M, 5]."""
+    g = np.exp(distance**2 * (-0.5 / sigma**2)[:, None]) * inside
+    gd = g * distance
+    gdd = gd * distance
+    products = ((g, g), (g, gd), (gd, gd), (gd, gdd), (gdd, gdd))
+    sums = np.stack([np.einsum("mk,mk->m", one, other) for one, other in products], axis=1)
+    return np.stack([g, gd, gdd], axis=1), sums

@@ -16,7 +16,6 @@ from tinypose.models.hrnet import BasicBlock
 
 STD = 0.001  # of the kernels' initial values
 DILATIONS = (1, 2, 3)
-REGRESSION = 256  # channels of the adaptive network's offset branch
 PER_JOINT = 15  # channels of DEKR's offset branch for each joint
 
 
@@ -69,17 +68,18 @@ class AdaptiveHead(nn.Layer):
         channels: of the backbone's maps, finest first.
         joints: J.
         higher: also heatmaps at 1/2, from a transposed convolution.
+        regression: channels of the branch that finds offsets.
     """
 
-    def __init__(self, channels: Sequence[int], joints: int, higher: bool = False):
+    def __init__(self, channels: Sequence[int], joints: int, higher: bool = False, regression: int = 256):
         super().__init__()
         width, total = channels[0], sum(channels)
         self.transition_cls = _pointwise_norm(total, width)
-        self.transition_reg = _pointwise_norm(total + joints, REGRESSION)
+        self.transition_reg = _pointwise_norm(total + joints, regression)
         self.multi_level_layers_4x_heatmap = TransformerBlock(width, DILATIONS)
-        self.multi_level_layers_4x_regression = TransformerBlock(REGRESSION)
+        self.multi_level_layers_4x_regression = TransformerBlock(regression)
         self.final_layers = nn.LayerList(
-            [_pointwise(width, joints), _pointwise(REGRESSION, 2 * joints + 1)]
+            [_pointwise(width, joints), _pointwise(regression, 2 * joints + 1)]
             + ([_pointwise(width, joints)] if higher else [])
         )
         self.joints = joints

@@ -41,7 +41,7 @@ def offset_head(channels: Sequence[int], joints: int, codec: Codec) -> nn.Layer:
     """Return the adaptive network's or DEKR's head on HRNet's four maps."""
     if codec.kind == "dekr":
         return DekrHead(channels, joints)
-    return AdaptiveHead(channels, joints, codec.higher)
+    return AdaptiveHead(channels, joints, codec.higher, codec.regression)
 
 
 HEADS = {

@@ -4,6 +4,8 @@ A full-size residual network whose branches of 1/4, 1/8, 1/16 and 1/32 of the in
 what they know after every module. Sublayers bear PaddleDetection's names, so that its checkpoints fit.
 """
 
+from collections.abc import Sequence
+
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -11,8 +13,8 @@ from paddle import nn
 from tinypose.models.layers import ConvNorm, resize_nearest
 
 STD = 0.01  # of the kernels' initial values
-BLOCKS = 4  # residual blocks of a branch in a module
-MODULES = (1, 4, 3)  # in the stages of two, three and four branches
+BLOCKS = 4  # of the first stage, and of a branch in a module of the published networks
+MODULES = (1, 4, 3)  # in the stages of two, three and four branches of the published networks
 
 
 class HRNet(nn.Layer):
@@ -22,6 +24,8 @@ class HRNet(nn.Layer):
         width: channels of the finest branch; each coarser one has twice as many.
         stem: channels before the branches; 64 in the published networks.
         outputs: how many branches are read at the end, finest first, 1 to 4.
+        modules: in the stages of two, three and four branches.
+        blocks: residual blocks of a branch in a module, and of the first stage.
     """
 
     # What the paper calls the parts; a stage's number is how many branches it has.
@@ -33,7 +37,14 @@ class HRNet(nn.Layer):
         "stage4": ["tr3", "st4"],
     }
 
-    def __init__(self, width: int, stem: int = 64, outputs: int = 1):
+    def __init__(
+        self,
+        width: int,
+        stem: int = 64,
+        outputs: int = 1,
+        modules: Sequence[int] = MODULES,
+        blocks: int = BLOCKS,
+    ):
         super().__init__()
         self.channels = width if outputs == 1 else [width * 2**branch for branch in range(outputs)]
         self.conv_layer1_1 = _conv(3, stem, 3, stride=2, act="relu")
@@ -42,25 +53,26 @@ class HRNet(nn.Layer):
         self.la1 = nn.Sequential(
             *(
                 (f"block_layer2_{i + 1}", Bottleneck(stem if i == 0 else expanded, stem))
-                for i in range(BLOCKS)
+                for i in range(blocks)
             )
         )
         before = [expanded]
-        for index, count in enumerate(MODULES):
+        for index, count in enumerate(modules):
             channels = [width * 2**branch for branch in range(index + 2)]
-            last_stage = index == len(MODULES) - 1
+            last_stage = index == len(modules) - 1
             stage = f"st{index + 2}"
-            modules = [
+            fused = [
                 # Of the very last module only the branches that are read are fused.
                 FusedModule(
-                    f"{stage}_{i + 1}", channels, outputs if last_stage and i == count - 1 else len(channels)
+                    f"{stage}_{i + 1}",
+                    channels,
+                    outputs if last_stage and i == count - 1 else len(channels),
+                    blocks,
                 )
                 for i in range(count)
             ]
             setattr(self, f"tr{index + 1}", Transition(f"tr{index + 1}", before, channels))
-            setattr(
-                self, stage, nn.Sequential(*((f"stage_{stage}_{i + 1}", m) for i, m in enumerate(modules)))
-            )
+            setattr(self, stage, nn.Sequential(*((f"stage_{stage}_{i + 1}", m) for i, m in enumerate(fused))))
             before = channels
 
     @paddle.jit.not_to_static  # no branch depends on data, so nothing to translate: traced as it stands
@@ -130,16 +142,17 @@ class Transition(nn.Layer):
 class FusedModule(nn.Layer):
     """Residual blocks in each branch, and then the sum of all at the first `outputs` resolutions."""
 
-    def __init__(self, name: str, channels: list[int], outputs: int):
+    def __init__(self, name: str, channels: list[int], outputs: int, blocks: int):
         super().__init__()
         self.name = name
+        self.blocks = blocks
         self.branches = len(channels)
         self.outputs = outputs
         self.branches_func = nn.LayerDict(
             {
                 f"bb_{name}_branch_layer_{i + 1}_{block + 1}": BasicBlock(width)
                 for i, width in enumerate(channels)
-                for block in range(BLOCKS)
+                for block in range(blocks)
             }
         )
         fusions = {}
@@ -160,7 +173,7 @@ class FusedModule(nn.Layer):
         return [self._fuse(i, maps) for i in range(self.outputs)]
 
     def _branch(self, i: int, x: paddle.Tensor) -> paddle.Tensor:
-        for block in range(BLOCKS):
+        for block in range(self.blocks):
             x = self.branches_func[f"bb_{self.name}_branch_layer_{i + 1}_{block + 1}"](x)
         return x
 
