@@ -66,8 +66,16 @@ def draw_set(
     """
     folder = Path(folder)
     recipe = Recipe(VERSION, seed, images, size, people)
-    _check(recipe, workers)
-    if _finished(folder, recipe):
+    check_values(
+        ("images", images, 1, 10_000_000),
+        ("seed", seed, 0, 2**63 - 1),
+        ("width", size[0], 64, 4096),
+        ("height", size[1], 64, 4096),
+        ("fewest people", people[0], 1, MOST_PEOPLE),
+        ("most people", people[1], people[0], MOST_PEOPLE),
+        ("workers", workers, 1, 256),
+    )
+    if is_finished(folder, asdict(recipe), OURS, [folder / "images" / file_name(i) for i in range(images)]):
         return
     with claim_folder(folder):
         _draw(folder, recipe, workers)
@@ -91,40 +99,38 @@ def _draw(folder: Path, recipe: Recipe, workers: int) -> None:
     shutil.rmtree(folder / "partial")
 
 
-def _check(recipe: Recipe, workers: int) -> None:
-    """Complain of the first value that is out of bounds."""
-    low, high = recipe.people
-    for name, value, least, most in (
-        ("images", recipe.images, 1, 10_000_000),
-        ("seed", recipe.seed, 0, 2**63 - 1),
-        ("width", recipe.size[0], 64, 4096),
-        ("height", recipe.size[1], 64, 4096),
-        ("fewest people", low, 1, MOST_PEOPLE),
-        ("most people", high, low, MOST_PEOPLE),
-        ("workers", workers, 1, 256),
-    ):
+def check_values(*bounds: tuple[str, float, float, float]) -> None:
+    """Complain of the first (name, value, least, most) whose value is out of bounds."""
+    for name, value, least, most in bounds:
         if not least <= value <= most:
             raise UserError(f"{name}: expected {least} to {most}, found {value}")
 
 
-def _finished(folder: Path, recipe: Recipe) -> bool:
-    """Say whether the set is already there; complain if the folder holds something else."""
+def is_finished(folder: Path, recipe: dict, ours: set[str], files: list[Path]) -> bool:
+    """Say whether a set is already there; complain if the folder holds something else.
+
+    Args:
+        folder: of the set.
+        recipe: what it is to be.
+        ours: what may be in the folder.
+        files: what must be there when it is finished, beside the annotations.
+    """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; expected a new or empty folder")
     found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not found:
         return False
-    if foreign := sorted(found - OURS):
+    if foreign := sorted(found - ours):
         raise UserError(f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new or empty folder")
     if "recipe.json" not in found:
         raise UserError(
             f"{folder}: holds files but no recipe.json to say of what; name a new or empty folder"
         )
     there = read_json(folder / "recipe.json", "recipe of a synthetic set")
-    wanted = json.loads(json.dumps(asdict(recipe)))
+    wanted = json.loads(json.dumps(recipe))
     if there != wanted:
         raise UserError(f"{folder}: holds a set drawn as {there}, not as {wanted}; name a new folder")
-    drawn = all((folder / "images" / file_name(index)).is_file() for index in range(recipe.images))
+    drawn = all(path.is_file() for path in files)
     return drawn and "annotations.json" in found and "partial" not in found
 
 

@@ -71,12 +71,12 @@ def draw_picture(
         canvas.corners.clear()
         person.draw_person(canvas, body, posed, sample_look(rng, float(scale)), camera, first, light)
         outline = np.concatenate(canvas.corners)
-        box = _clipped(outline, width, height)
-        alone = int(np.count_nonzero(_owned(canvas.labels, first)))  # before anything comes in front
+        box = clipped(outline, width, height)
+        alone = int(np.count_nonzero(owned(canvas.labels, first)))  # before anything comes in front
         drawn.append((first, posed, camera, box, alone))
         if rng.random() < 0.22:
             scene.draw_object(rng, canvas, np.array(box))
-    truth = [_truth(canvas.labels, *each) for each in drawn]
+    truth = [tell_truth(canvas.labels, *each) for each in drawn]
     return Picture(scene.photograph(rng, canvas.image), canvas.labels, truth)
 
 
@@ -116,20 +116,24 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.prod(np.maximum(sides, 0)) / smaller)
 
 
-def _clipped(outline: np.ndarray, width: int, height: int) -> tuple[float, float, float, float]:
+def clipped(outline: np.ndarray, width: int, height: int) -> tuple[float, float, float, float]:
+    """Return the part of an outline's box that lies in the picture: x, y, width, height in pixels."""
     low = np.clip(np.floor(outline.min(0)), 0, (width, height))
     high = np.clip(np.ceil(outline.max(0)) + 1, 0, (width, height))
     return (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
 
-def _owned(labels: np.ndarray, first: int) -> np.ndarray:
+def owned(labels: np.ndarray, first: int) -> np.ndarray:
+    """Return bool [H, W]: the pixels of the person whose first label is `first`."""
     return (labels >= first) & (labels < first + len(PARTS))
 
 
-def _truth(labels: np.ndarray, first: int, posed: Posed, camera: Camera, box: tuple, alone: int) -> Person:
+def tell_truth(
+    labels: np.ndarray, first: int, posed: Posed, camera: Camera, box: tuple, alone: int
+) -> Person:
     """Look up in the finished labels what of a person can be seen."""
     height, width = labels.shape
-    area = int(np.count_nonzero(_owned(labels, first)))
+    area = int(np.count_nonzero(owned(labels, first)))
     joints = np.zeros((len(JOINTS), 3))
     if area >= LEAST_SEEN * alone and area > 0:
         flat = camera.project(np.stack([posed.points[name] for name in JOINTS])).tolist()

@@ -124,14 +124,37 @@ def sample_posed(rng: np.random.Generator, body: Body, yaw: float | None = None)
     head = torso @ _about_y(max(-70, min(70, rng.normal(0, 24)))) @ _about_x(rng.normal(4, 12))
     head = head @ _about_z(rng.normal(0, 8))
 
-    points = {"pelvis": np.zeros(3), "neck": torso @ [0, body.torso * 1.03, 0]}
-    points["chest"] = torso @ [0, body.torso * 0.74, 0.0]
-    points["waist"] = torso @ [0, body.torso * 0.36, 0.012 * body.belly]
-    points |= _head(body, points["neck"], torso, head)
+    points = _trunk(body, torso, head)
     phase = rng.uniform(0, 2 * np.pi)
     points |= _legs(rng, body, view, legs, phase)
     points |= _arms(rng, body, torso, legs, phase)
     return Posed(points, torso, head)
+
+
+def walking_posed(rng: np.random.Generator, body: Body, legs: str, yaw: float, phase: float) -> Posed:
+    """Return a moment of somebody's walk.
+
+    Args:
+        rng: how they walk and hold themselves: in the same state, the same person's way.
+        body: whose lengths to use.
+        legs: `stand`, `walk` or `run`.
+        yaw: degrees about the vertical, 0 facing the camera, 90 to the right of the picture.
+        phase: of the stride, radians.
+    """
+    view = _about_z(rng.normal(0, 2)) @ _about_x(rng.normal(6, 5)) @ _about_y(yaw)
+    torso = view @ _about_x(rng.uniform(*LEGS[legs]["spine"])) @ _about_z(rng.normal(0, 3))
+    head = torso @ _about_y(rng.normal(0, 15)) @ _about_x(rng.normal(4, 8))
+    points = _trunk(body, torso, head)
+    points |= _legs(rng, body, view, legs, phase)
+    points |= _arms(rng, body, torso, legs, phase)
+    return Posed(points, torso, head)
+
+
+def _trunk(body: Body, torso: np.ndarray, head: np.ndarray) -> dict[str, np.ndarray]:
+    points = {"pelvis": np.zeros(3), "neck": torso @ [0, body.torso * 1.03, 0]}
+    points["chest"] = torso @ [0, body.torso * 0.74, 0.0]
+    points["waist"] = torso @ [0, body.torso * 0.36, 0.012 * body.belly]
+    return points | _head(body, points["neck"], torso, head)
 
 
 def _head(body: Body, neck: np.ndarray, torso: np.ndarray, head: np.ndarray) -> dict[str, np.ndarray]:
