@@ -10,6 +10,7 @@ import numpy as np
 from compress.graph.cost import cost_rows
 from compress.graph.ir import Graph
 from compress.graph.rewrite import fold, rewrite
+from compress.graph.rules.gates import split_gates
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from compress.quant.package import FILE as PACKAGE
@@ -152,7 +153,8 @@ def _write_models(
         target, precision = MODELS[name]
         program = folder / "program"  # on the way only: the `.nb` is what is kept
         int8 = quantised if precision == "int8" else None
-        write_program(graph, program, int8, fuse_shuffles=fuse, copy_rows=fuse)
+        written = split_gates(graph) if precision == "fp16" else graph
+        write_program(written, program, int8, fuse_shuffles=fuse, copy_rows=fuse)
         out = folder / f"{name}.nb"
         made = optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)
         shutil.rmtree(program)

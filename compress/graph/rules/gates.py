@@ -1,0 +1,49 @@
+"""Convolutions of a single pixel, for FP16 kernels that read past their weights."""
+
+import math
+from dataclasses import replace
+
+from compress.graph.edit import rebuilt, unused_name
+from compress.graph.ir import Graph, Node
+from compress.graph.ops.products import is_depthwise
+
+# Rows and columns of weights that Paddle-Lite's `gemv_fp16` works on at a time.
+ROWS, COLUMNS = 8, 16
+_PART = 4  # channels of the second part; no multiple of ROWS
+
+
+def split_gates(graph: Graph) -> Graph:
+    """Write in two parts what Paddle-Lite's FP16 kernel for one pixel would read past its weights for.
+
+    A convolution whose output is one pixel (the gate of squeeze-and-excitation) is a product of a matrix and
+    a vector there. The kernel takes 16 columns at a time, with the vector filled up by zeros, but not the
+    matrix: if the rows are no multiple of that, the last row goes on into what lies behind the weights, and
+    zero times a NaN found there is NaN. Only where the number of rows is no multiple of 8 is the last of them
+    copied and filled up. So such a convolution becomes two of fewer rows, and a concatenation.
+
+    Raises:
+        NotImplementedError: such a convolution has several groups, which no network here has.
+    """
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if not reads_past_weights(graph, node):
+            nodes.append(node)
+            continue
+        if node.attrs["groups"] > 1:
+            raise NotImplementedError(f"'{node.name}' in FP16: a pooled convolution of several groups")
+        first = node.params["weight"].shape[0] - _PART
+        names = [unused_name(graph, f"{node.name}.{part}") for part in ("first", "last")]
+        for name, rows in zip(names, (slice(None, first), slice(first, None)), strict=True):
+            params = {key: array[rows] for key, array in node.params.items()}
+            nodes.append(replace(node, name=name, outputs=[name], params=params))
+        joined = unused_name(graph, f"{node.name}.joined")
+        nodes.append(Node("concat", joined, names, list(node.outputs), {"axis": 1}))
+    return rebuilt(graph, nodes)
+
+
+def reads_past_weights(graph: Graph, node: Node) -> bool:
+    """Say whether Paddle-Lite's FP16 kernel for this node reads numbers behind its weights."""
+    if node.kind != "conv2d" or is_depthwise(node) or graph.shapes[node.outputs[0]][2:] != (1, 1):
+        return False
+    outputs, *depth = node.params["weight"].shape
+    return outputs // node.attrs["groups"] % ROWS == 0 and math.prod(depth) % COLUMNS != 0
