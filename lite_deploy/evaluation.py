@@ -13,7 +13,7 @@ from lite_deploy.bench.machine import inspect
 from lite_deploy.bench.plan import fits
 from lite_deploy.bench.remote import on_device
 from lite_deploy.bench.runner import RunFailed, Runner
-from lite_deploy.verify import exported_config, open_or_interpret
+from lite_deploy.verify import exported_config
 from tinypose.artifact.record import Artifact
 from tinypose.config import Config, DataConfig, DatasetConfig
 from tinypose.console import track
@@ -118,12 +118,6 @@ def measure_boxes(artifact: Artifact, network: Network, data: DatasetConfig | No
     people = sum(map(source.counts, source.entries))
     line = f"{people} people in {len(source.images)} pictures; {len(found)} boxes found"
     return Measured(str(data.annotations), people, line, metrics, found)
-
-
-def open_for_evaluation(artifact: Artifact, folder: str | Path, name: str) -> tuple[Network, str]:
-    """Return a model as `tinypose.engine.evaluate` runs it, on normalised images, and what runs it."""
-    run, how = open_or_interpret(artifact, folder, artifact.model(name))
-    return on_normalised(artifact, run), how
 
 
 def on_normalised(artifact: Artifact, run: Network) -> Network:

@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Compared:
+class Verified:
     """One row: a model against the reference; `passed` is None where there is no limit to keep."""
 
     parity: ParityRecord
@@ -39,7 +39,7 @@ class Compared:
 
 def verify(
     artifact: Artifact, folder: str | Path, crops: np.ndarray, tolerance: float = TOLERANCE
-) -> tuple[str, list[Compared]]:
+) -> tuple[str, list[Verified]]:
     """Compare every model of a folder with the reference.
 
     The reference is the network itself in Paddle (dygraph) if its weights are found, else the folder's
@@ -69,7 +69,7 @@ def verify(
         run, how = open_or_interpret(artifact, folder, record)
         parity = compare(expected, run(images), record.name, note)
         limited = record.precision == "fp32"
-        rows.append(Compared(parity, how, parity.difference <= tolerance if limited else None))
+        rows.append(Verified(parity, how, parity.difference <= tolerance if limited else None))
     return note, rows
 
 

@@ -29,7 +29,7 @@ class ScaleRecord(_Record):
     weight: tuple[float, ...]
 
 
-class AccuracyRecord(_Record):
+class MeasuredRecord(_Record):
     """What a setting was measured at (`compress.quant.accuracy`): percent, no flip test, on data.val."""
 
     aps: tuple[float, ...] = Field(description="by draw of the roundings")
@@ -47,7 +47,7 @@ class RungRecord(_Record):
     name: str
     quantised: int
     kept: int
-    accuracy: AccuracyRecord
+    accuracy: MeasuredRecord
 
 
 class QuantRecord(_Record):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from compress.quant.chart import write_sensitivity
 from compress.quant.climb import Climb, Rung
-from compress.quant.package import AccuracyRecord, RungRecord, write_package
+from compress.quant.package import MeasuredRecord, RungRecord, write_package
 from compress.quant.pay import int8_saving
 from compress.quant.settings import SETTINGS, write_settings
 from compress.quant.task import Task
@@ -102,7 +102,7 @@ def _saved(task: Task, rung: Rung) -> int | None:
 def _record(climb: Climb, rung: Rung) -> RungRecord:
     accuracy = rung.accuracy
     low, high = accuracy.interval
-    measured = AccuracyRecord(
+    measured = MeasuredRecord(
         aps=accuracy.aps,
         mean=accuracy.ap,
         spread=accuracy.spread,

@@ -72,12 +72,6 @@ def quantise(graph: Graph, scales: Scales) -> dict[str, QuantisedConv]:
     }
 
 
-def without(scales: Scales, names: Iterable[str]) -> dict[str, ConvScale]:
-    """Return `scales` less the convolutions that stay in FP32."""
-    left_out = set(names)
-    return {name: scale for name, scale in scales.items() if name not in left_out}
-
-
 def only(scales: Scales, names: Iterable[str]) -> dict[str, ConvScale]:
     """Return `scales` of these convolutions; the others stay in FP32."""
     taken = set(names)

@@ -22,7 +22,7 @@ class CaseStats:
     threads: int
     cluster: str
     engine: str
-    summary: stats.Summary
+    summary: stats.Quantiles
     stages: dict[str, float]  # median by stage: crop, network, decode
     load_ms: float
     first_ms: float

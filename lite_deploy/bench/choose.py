@@ -2,8 +2,8 @@
 
 By what was measured there, if it was; else by the instructions that were counted on an emulated core of its
 kind; else by an estimate. FP16 needs ARMv8.2's half-precision arithmetic (an illegal instruction elsewhere).
-INT8 is worth its rounding only where the engine multiplies with `sdot`: without, TinyPose takes more
-instructions in INT8 than in FP32 (docs/benchmark.md).
+INT8 is estimated as the engine computes it there, with `sdot` or without: without it, all of TinyPose in INT8
+takes more instructions than FP32 (docs/benchmark.md), what `compress quant --for no-sdot` chose takes fewer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +33,10 @@ ENGINE_KNOWS_SDOT = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A model, its cost (milliseconds or instructions; none: unknown), and what speaks for or against it."""
+    """A model, its cost (milliseconds or instructions), and what speaks for or against it."""
 
     model: str
-    cost: float | None
+    cost: float
     why: str
 
 
@@ -59,7 +59,7 @@ def by_instructions(
     size: tuple[int, int],
     counted: Mapping[str, int] | None = None,
 ) -> list[Choice]:
-    """Order a folder's Paddle-Lite models by instructions, fewest first, those of unknown cost last.
+    """Order a folder's Paddle-Lite models by instructions, fewest first.
 
     Args:
         fits: of `lite_deploy.bench.plan.fits` for the machine; those that do not run are left out.
@@ -80,12 +80,10 @@ def by_instructions(
         if model.name in counted:
             number = counted[model.name]
             choices.append(Choice(model.name, number, f"{number / 1e6:.1f} M instructions, counted"))
-        elif model.precision == "int8" and not sdot:
-            why = (
-                "the engine does not use sdot on these cores, and INT8 without it was never cheaper than FP32"
-            )
-            choices.append(Choice(model.name, None, why))
         else:
-            number = estimate(read_nb(folder / model.files[0].file), size)
-            choices.append(Choice(model.name, number, f"{number / 1e6:.1f} M instructions, estimated"))
-    return sorted(choices, key=lambda each: (each.cost is None, each.cost or 0.0))
+            number = estimate(read_nb(folder / model.files[0].file), size, sdot)
+            why = f"{number / 1e6:.1f} M instructions, estimated"
+            if model.precision == "int8" and not sdot:
+                why += "; the engine does not use sdot on these cores"
+            choices.append(Choice(model.name, number, why))
+    return sorted(choices, key=lambda each: each.cost)

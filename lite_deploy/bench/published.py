@@ -11,7 +11,7 @@ CONDITIONS = (
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSpeed:
     """AP in percent and latency of the network alone, in milliseconds."""
 
     name: str
@@ -23,8 +23,8 @@ class Published:
 
 
 FIGURES = (
-    Published("PP-TinyPose 128x96", "fp32", 96, 128, 58.1, 4.57),
-    Published("PP-TinyPose 128x96", "fp16", 96, 128, 58.1, 3.27),
-    Published("PP-TinyPose 256x192", "fp32", 192, 256, 68.8, 14.07),
-    Published("PP-TinyPose 256x192", "fp16", 192, 256, 68.8, 8.33),
+    PublishedSpeed("PP-TinyPose 128x96", "fp32", 96, 128, 58.1, 4.57),
+    PublishedSpeed("PP-TinyPose 128x96", "fp16", 96, 128, 58.1, 3.27),
+    PublishedSpeed("PP-TinyPose 256x192", "fp32", 192, 256, 68.8, 14.07),
+    PublishedSpeed("PP-TinyPose 256x192", "fp16", 192, 256, 68.8, 8.33),
 )

@@ -43,7 +43,7 @@ class RunLine(Line):
     folder: str = Field(description="on the device")
 
 
-class Case(Line):
+class CaseLine(Line):
     """What was measured: a model, with so many threads, on these cores."""
 
     model: str
@@ -70,7 +70,7 @@ class CheckLine(Line):
     passed: bool
 
 
-class VisitLine(Case):
+class VisitLine(CaseLine):
     """One process that measured one case: a round's share."""
 
     kind: Literal["visit"] = "visit"
@@ -130,7 +130,7 @@ class CountLine(Line):
     operators: list[OperatorCount] = Field(description="in order; empty if they could not be told apart")
 
 
-class FailureLine(Case):
+class FailureLine(CaseLine):
     """A model that must not, or could not, be measured."""
 
     kind: Literal["failure"] = "failure"

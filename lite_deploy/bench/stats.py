@@ -25,7 +25,7 @@ MAX_PERMUTATIONS = 20_000
 
 
 @dataclass(frozen=True)
-class Summary:
+class Quantiles:
     """Latencies of one case in milliseconds; `low` to `high` is the confidence interval of the median."""
 
     median: float
@@ -55,7 +55,7 @@ class Comparison:
     verdict: str
 
 
-def summarise(rounds: Rounds, confidence: float = 0.95) -> Summary:
+def summarise(rounds: Rounds, confidence: float = 0.95) -> Quantiles:
     """Sum up the latencies of one case.
 
     Args:
@@ -65,7 +65,7 @@ def summarise(rounds: Rounds, confidence: float = 0.95) -> Summary:
     runs = np.concatenate(rounds)
     low, high = median_interval(rounds, confidence)
     p50, p90, p99 = np.percentile(runs, [50, 90, 99])
-    return Summary(*map(float, (p50, low, high, p90, p99, runs.min(), runs.max())), len(runs), len(rounds))
+    return Quantiles(*map(float, (p50, low, high, p90, p99, runs.min(), runs.max())), len(runs), len(rounds))
 
 
 def median_interval(rounds: Rounds, confidence: float = 0.95) -> tuple[float, float]:

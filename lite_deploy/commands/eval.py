@@ -62,10 +62,10 @@ def evaluate(
         evaluation_config,
         measure_boxes,
         measure_joints,
-        open_for_evaluation,
+        on_normalised,
         open_on_device,
     )
-    from lite_deploy.verify import exported_config
+    from lite_deploy.verify import exported_config, open_or_interpret
     from tinypose.artifact.record import AccuracyRecord, read_artifact, write_artifact
     from tinypose.config import DatasetConfig
     from tinypose.inference.pose_model import default_model
@@ -92,8 +92,8 @@ def evaluate(
         return measure_joints(artifact, network, config)
 
     if here:
-        network, how = open_for_evaluation(artifact, folder, name)
-        result = measured(network)
+        network, how = open_or_interpret(artifact, folder, artifact.model(name))
+        result = measured(on_normalised(artifact, network))
     else:
         chosen = choose_runner(device, runner, python, paddle_lite)
         opened = open_device(device, key, known_hosts)

@@ -13,7 +13,7 @@ from tinypose.models.layers import channel_shuffle
 STAGE_CHANNELS = (96, 192, 384)
 
 
-class ConvNorm(nn.Layer):
+class ConvNormSwish(nn.Layer):
     """Convolution without bias, batch norm, and hard swish unless `act` is off.
 
     `names` are what the published checkpoint calls the two layers.
@@ -61,10 +61,10 @@ class DepthwiseSeparable(nn.Layer):
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, attention: bool = False):
         super().__init__()
-        self.dw_conv = ConvNorm(inputs, inputs, kernel, stride, groups=inputs)
+        self.dw_conv = ConvNormSwish(inputs, inputs, kernel, stride, groups=inputs)
         if attention:
             self.se = SqueezeExcite(inputs)
-        self.pw_conv = ConvNorm(inputs, outputs, 1)
+        self.pw_conv = ConvNormSwish(inputs, outputs, 1)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         x = self.dw_conv(x)
@@ -79,7 +79,7 @@ class LCNet(nn.Layer):
     def __init__(self):
         super().__init__()
         block = DepthwiseSeparable
-        self.conv1 = ConvNorm(3, 16, 3, stride=2)
+        self.conv1 = ConvNormSwish(3, 16, 3, stride=2)
         self.blocks2 = nn.Sequential(block(16, 24, 3))
         self.blocks3 = nn.Sequential(block(24, 48, 3, stride=2), block(48, 48, 3))
         self.blocks4 = nn.Sequential(block(48, 96, 3, stride=2), block(96, 96, 3))
@@ -97,9 +97,9 @@ class LCNet(nn.Layer):
 
 def _es_conv(
     inputs: int, outputs: int, kernel: int, stride: int = 1, depthwise: bool = False, act: bool = True
-) -> ConvNorm:
+) -> ConvNormSwish:
     groups = inputs if depthwise else 1
-    return ConvNorm(inputs, outputs, kernel, stride, groups, act, names=("_conv", "_batch_norm"))
+    return ConvNormSwish(inputs, outputs, kernel, stride, groups, act, names=("_conv", "_batch_norm"))
 
 
 class ESBlock(nn.Layer):

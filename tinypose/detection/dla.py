@@ -19,7 +19,7 @@ def level_channels(width: int) -> list[int]:
     return [width // 4, width // 2, width, 2 * width, 4 * width, 8 * width]
 
 
-class ConvNorm(nn.Layer):
+class DLAConv(nn.Layer):
     """A convolution without bias that keeps the size (or divides it by `stride`), and batch norm."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1):
@@ -37,8 +37,8 @@ class BasicBlock(nn.Layer):
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
-        self.conv1 = ConvNorm(inputs, outputs, 3, stride)
-        self.conv2 = ConvNorm(outputs, outputs, 3)
+        self.conv1 = DLAConv(inputs, outputs, 3, stride)
+        self.conv2 = DLAConv(outputs, outputs, 3)
 
     def forward(self, x: paddle.Tensor, residual: paddle.Tensor | None = None) -> paddle.Tensor:
         """Return [N, outputs, H / stride, W / stride]."""
@@ -50,7 +50,7 @@ class Root(nn.Layer):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.conv = ConvNorm(inputs, outputs, 1)
+        self.conv = DLAConv(inputs, outputs, 1)
 
     def forward(self, maps: list[paddle.Tensor]) -> paddle.Tensor:
         """Return [N, outputs, h, w] of maps of one size."""
@@ -89,7 +89,7 @@ class Tree(nn.Layer):
             self.tree1 = Tree(1, inputs, outputs, stride)
             self.tree2 = Tree(1, outputs, outputs, children=outputs + joined)
         # A tree of depth 2 has it in the published file too, and does not use it.
-        self.project = ConvNorm(inputs, outputs, 1) if inputs != outputs else None
+        self.project = DLAConv(inputs, outputs, 1) if inputs != outputs else None
 
     def forward(self, x: paddle.Tensor, children: tuple[paddle.Tensor, ...] = ()) -> paddle.Tensor:
         """Return [N, outputs, H / stride, W / stride]."""
@@ -109,9 +109,9 @@ class DLA34(nn.Layer):
     def __init__(self, width: int = WIDTH):
         super().__init__()
         first, second, *levels = level_channels(width)
-        self.base_layer = nn.Sequential(ConvNorm(3, first, 7), nn.ReLU())
-        self.level0 = nn.Sequential(ConvNorm(first, first, 3), nn.ReLU())
-        self.level1 = nn.Sequential(ConvNorm(first, second, 3, 2), nn.ReLU())
+        self.base_layer = nn.Sequential(DLAConv(3, first, 7), nn.ReLU())
+        self.level0 = nn.Sequential(DLAConv(first, first, 3), nn.ReLU())
+        self.level1 = nn.Sequential(DLAConv(first, second, 3, 2), nn.ReLU())
         self.level2 = Tree(1, second, levels[0], 2)
         self.level3 = Tree(2, levels[0], levels[1], 2, level_root=True)
         self.level4 = Tree(2, levels[1], levels[2], 2, level_root=True)

@@ -12,7 +12,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from tinypose.detection.backbones import STAGE_CHANNELS, ConvNorm, DepthwiseSeparable, ESNet, LCNet
+from tinypose.detection.backbones import STAGE_CHANNELS, ConvNormSwish, DepthwiseSeparable, ESNet, LCNet
 from tinypose.models.layers import resize_nearest
 
 STRIDES = (8, 16, 32, 64)
@@ -41,7 +41,7 @@ class Bottleneck(nn.Layer):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.conv1 = ConvNorm(channels, channels, 1)
+        self.conv1 = ConvNormSwish(channels, channels, 1)
         self.conv2 = SeparableConv(channels, channels)
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -53,9 +53,9 @@ class CSPLayer(nn.Layer):
 
     def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.main_conv = ConvNorm(inputs, outputs // 2, 1)
-        self.short_conv = ConvNorm(inputs, outputs // 2, 1)
-        self.final_conv = ConvNorm(outputs, outputs, 1)
+        self.main_conv = ConvNormSwish(inputs, outputs // 2, 1)
+        self.short_conv = ConvNormSwish(inputs, outputs // 2, 1)
+        self.final_conv = ConvNormSwish(outputs, outputs, 1)
         self.blocks = nn.Sequential(Bottleneck(outputs // 2))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
@@ -67,7 +67,7 @@ class Lateral(nn.Layer):
 
     def __init__(self):
         super().__init__()
-        self.convs = nn.LayerList([ConvNorm(channels, CHANNELS, 1) for channels in STAGE_CHANNELS])
+        self.convs = nn.LayerList([ConvNormSwish(channels, CHANNELS, 1) for channels in STAGE_CHANNELS])
 
     def forward(self, features: list[paddle.Tensor]) -> list[paddle.Tensor]:
         return [layer(features[level]) for level, layer in enumerate(self.convs)]
@@ -108,7 +108,7 @@ class TaskAttention(nn.Layer):
     def __init__(self):
         super().__init__()
         self.fc = nn.Conv2D(CHANNELS, CHANNELS, 1)
-        self.conv = ConvNorm(CHANNELS, CHANNELS, 1, names=("conv", "norm"))
+        self.conv = ConvNormSwish(CHANNELS, CHANNELS, 1, names=("conv", "norm"))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self.conv(x * F.sigmoid(self.fc(F.adaptive_avg_pool2d(x, 1))))
@@ -123,8 +123,8 @@ class HeadFeatures(nn.Layer):
         if attention:
             self.se = nn.LayerList([TaskAttention() for _ in STRIDES])
         for level in range(len(STRIDES)):
-            depthwise = [ConvNorm(CHANNELS, CHANNELS, 5, groups=CHANNELS, names=names) for _ in range(2)]
-            pointwise = [ConvNorm(CHANNELS, CHANNELS, 1, names=names) for _ in range(2)]
+            depthwise = [ConvNormSwish(CHANNELS, CHANNELS, 5, groups=CHANNELS, names=names) for _ in range(2)]
+            pointwise = [ConvNormSwish(CHANNELS, CHANNELS, 1, names=names) for _ in range(2)]
             self.add_sublayer(f"cls_conv_dw{level}", nn.LayerList(depthwise))
             self.add_sublayer(f"cls_conv_pw{level}", nn.LayerList(pointwise))
 

@@ -14,7 +14,7 @@ RUNNING_STATISTICS = ("_mean", "_variance")  # of batch norms: kept, but not lea
 
 
 @dataclass(frozen=True)
-class Cost:
+class LayerCost:
     """What one layer costs by itself, without the layers inside it.
 
     Attributes:
@@ -30,7 +30,7 @@ class Cost:
     outputs: tuple[tuple[int, ...], ...]
 
 
-def profile(net: nn.Layer, input_shape: tuple[int, ...]) -> list[Cost]:
+def profile(net: nn.Layer, input_shape: tuple[int, ...]) -> list[LayerCost]:
     """Run a copy of `net` once on zeros and read off what every layer costs.
 
     Args:
@@ -60,12 +60,14 @@ def profile(net: nn.Layer, input_shape: tuple[int, ...]) -> list[Cost]:
     with paddle.no_grad():
         net(paddle.zeros([1, *input_shape]))
     return [
-        Cost(name, count_parameters(layer, inner=False), multiply_adds.get(name, 0), outputs.get(name, ()))
+        LayerCost(
+            name, count_parameters(layer, inner=False), multiply_adds.get(name, 0), outputs.get(name, ())
+        )
         for name, layer in layers
     ]
 
 
-def by_stage(costs: Sequence[Cost], stages: Mapping[str, Sequence[str]]) -> list[Cost]:
+def by_stage(costs: Sequence[LayerCost], stages: Mapping[str, Sequence[str]]) -> list[LayerCost]:
     """Sum layers up to stages.
 
     Args:
@@ -81,7 +83,9 @@ def by_stage(costs: Sequence[Cost], stages: Mapping[str, Sequence[str]]) -> list
     for stage, names in stages.items():
         inside = [cost for cost in costs if any(f"{cost.name}.".startswith(f"{name}.") for name in names)]
         parameters = sum(cost.parameters for cost in inside)
-        result.append(Cost(stage, parameters, sum(cost.multiply_adds for cost in inside), outputs[names[-1]]))
+        result.append(
+            LayerCost(stage, parameters, sum(cost.multiply_adds for cost in inside), outputs[names[-1]])
+        )
     return result
 
 
