@@ -14,6 +14,7 @@ from tinypose.data.examples import Batch
 from tinypose.data.merge import load_training_set
 from tinypose.engine import parallel
 from tinypose.engine.measure import load_val, main_metric, measure
+from tinypose.engine.task import pose_task
 from tinypose.engine.train import batch_inputs, fit, start_weights
 from tinypose.errors import UserError
 from tinypose.models import build_model
@@ -68,7 +69,14 @@ def distill(config: Config, output: str | Path, resume: bool = False, quiet: boo
     objective = DistillObjective(net, settings, teacher.channels, config.train.hard_joints)
     second = teacher_settings.input if teacher.own_crop else None
     record = fit(
-        config, output, net, objective, inputs, second, settings.variants, resume=resume, quiet=quiet
+        config,
+        output,
+        net,
+        objective,
+        inputs,
+        task=pose_task(config, second, settings.variants),
+        resume=resume,
+        quiet=quiet,
     )
     name = main_metric(config)
     if value is not None and record.get(name) is not None and record[name] > value:

@@ -9,6 +9,7 @@ import typer
 from tinypose.commands.options import ConfigOption, OverrideOption
 from tinypose.console import err, out
 from tinypose.cpu import prepare_cpu
+from tinypose.errors import UserError
 
 OutputOption = Annotated[
     Path, typer.Option("--output", metavar="DIR", help="The run's folder.", show_default=False)
@@ -24,18 +25,22 @@ def train(
     override: OverrideOption = [],  # noqa: B006 (typer copies it)
     resume: ResumeOption = False,
 ) -> None:
-    """Train a network on data.train, or on the sets that data.datasets names.
+    """Train a pose network, or FairMOT, on data.train, or on the sets that data.datasets names.
 
     The folder gets best.pdparams and last.pdparams (each beside JSON with the config), epochs.jsonl,
     curves.png, and state.npz, from which --resume goes on exactly.
     """
-    from tinypose.config import load_config
+    from tinypose.detection.config import DetectorConfig, FairMOTDetectorConfig, load_any_config
 
-    loaded = load_config(config, override)
+    loaded = load_any_config(config, override)
+    if isinstance(loaded, DetectorConfig) and not isinstance(loaded, FairMOTDetectorConfig):
+        raise UserError(f"{config}: {loaded.model.name} is not trained here; its weights are published")
     prepare_cpu()
     from tinypose.engine.train import Stopped
-    from tinypose.engine.train import train as run
+    from tinypose.engine.train import train as train_pose
+    from tinypose.engine.train_fairmot import train_fairmot
 
+    run = train_fairmot if isinstance(loaded, FairMOTDetectorConfig) else train_pose
     try:
         run(loaded, output, resume)
     except Stopped as stopped:

@@ -16,9 +16,11 @@ from multiprocessing.connection import Connection
 
 from tinypose.console import workers_start
 from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch
+from tinypose.data.tracked import TrackedSet, make_tracked_batch
 from tinypose.data.whole import WholeSet, make_whole_batch
 from tinypose.errors import UserError
 
+AnySet = TrainingSet | WholeSet | TrackedSet
 AHEAD = 4  # batches that wait to be taken, at most; besides, every worker holds one
 
 
@@ -42,7 +44,11 @@ class Loader:
 
 @contextmanager
 def open_loader(
-    people: TrainingSet | WholeSet, first: int, last: int, workers: int, share: tuple[int, int] = (0, 1)
+    people: AnySet,
+    first: int,
+    last: int,
+    workers: int,
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Loader]:
     """Give the batches from number `first` to before number `last`; batch b is step b % steps of an epoch.
 
@@ -77,10 +83,13 @@ def open_loader(
             process.join()
 
 
-def numbered_batch(people: TrainingSet | WholeSet, number: int, share: tuple[int, int]) -> Batch:
+def numbered_batch(people: AnySet, number: int, share: tuple[int, int]) -> Batch:
     """Make batch `number`, counted through all epochs."""
     epoch, step = divmod(number, people.steps)
-    make = make_whole_batch if isinstance(people, WholeSet) else make_batch
+    if isinstance(people, TrackedSet):
+        make = make_tracked_batch
+    else:
+        make = make_whole_batch if isinstance(people, WholeSet) else make_batch
     return make(people, epoch, batch_numbers(people, epoch, step, share), step)
 
 
@@ -109,7 +118,7 @@ def _received(pipes: list[Connection], count: int, stopped: threading.Event) -> 
         yield item
 
 
-def _work(pipe: Connection, people: TrainingSet | WholeSet, numbers: range, share: tuple[int, int]) -> None:
+def _work(pipe: Connection, people: AnySet, numbers: range, share: tuple[int, int]) -> None:
     """Make batches and send them, in a process of its own."""
     signal.signal(
         signal.SIGINT, signal.SIG_IGN

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tinypose.codecs.fairmot import CentreConfig, FairMOTCodec
 from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
-from tinypose.config import Config, DataConfig, QuantConfig, find_config, load_config
+from tinypose.config import Config, DataConfig, QuantConfig, TrainConfig, find_config, load_config
 from tinypose.config_file import read_values
 from tinypose.section import LARGEST_INPUT, Mean, Section, Std
 from tinypose.validation import validate
@@ -31,6 +31,9 @@ class FairMOTConfig(Section):
         64, ge=8, le=256, multiple_of=8, description="channels of the feature map; 64 was published"
     )
     looks: int = Field(128, ge=4, le=4096, description="numbers in the vector of someone's looks")
+    deformable: bool = Field(
+        True, description="the neck's convolutions, as published; plain ones train ten times as fast on a CPU"
+    )
     identities: int | None = Field(
         None, ge=2, le=10_000_000, description="people to tell apart; none: as the weights or the data have"
     )
@@ -50,6 +53,24 @@ class LetterboxConfig(DetectorInputConfig):
 
     mean: Mean = (0.0, 0.0, 0.0)
     std: Std = (1.0, 1.0, 1.0)
+
+
+class TrackedConfig(Section):
+    """How whole pictures are varied while training FairMOT. The defaults are the published ones."""
+
+    color: float = Field(0.5, ge=0, lt=1, description="bound of changes in saturation and value")
+    rotation: float = Field(5.0, ge=0, le=90, description="bound in degrees")
+    scale: tuple[float, float] = Field((0.5, 1.2), description="bounds of how much larger it is seen")
+    shear: float = Field(2.0, ge=0, le=45, description="bound in degrees")
+    shift: float = Field(0.1, ge=0, le=1, description="bound in widths and heights of the input")
+    flip_chance: float = Field(0.5, ge=0, le=1)
+
+    @field_validator("scale")
+    @classmethod
+    def _bounds(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError("expected two numbers above 0, the smaller one first")
+        return scale
 
 
 class DetectorConfig(Section):
@@ -79,6 +100,8 @@ class FairMOTDetectorConfig(DetectorConfig):
     model: FairMOTConfig
     input: LetterboxConfig
     output: CentreConfig = CentreConfig()
+    augment: TrackedConfig = TrackedConfig()
+    train: TrainConfig = TrainConfig()
 
     @property
     def codec(self) -> FairMOTCodec:

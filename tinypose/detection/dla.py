@@ -160,8 +160,9 @@ class _DeformableNorm(nn.Layer):
         return self.norm(self.conv(x))
 
 
-def _deformable(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(_DeformableNorm(inputs, outputs), nn.ReLU())
+def _conv(inputs: int, outputs: int, deformable: bool) -> nn.Sequential:
+    layer = _DeformableNorm(inputs, outputs) if deformable else ConvNorm(inputs, outputs, 3)
+    return nn.Sequential(layer, nn.ReLU())
 
 
 def _upsample(channels: int, factor: int) -> nn.Conv2DTranspose:
@@ -182,14 +183,15 @@ class IDAUp(nn.Layer):
         inputs: channels of the maps.
         outputs: channels that all are brought to.
         factors: how much smaller each map is than the first.
+        deformable: convolutions that choose their places, as published, or plain ones.
     """
 
-    def __init__(self, inputs: list[int], outputs: int, factors: list[int]):
+    def __init__(self, inputs: list[int], outputs: int, factors: list[int], deformable: bool = True):
         super().__init__()
         for i in range(1, len(inputs)):
-            self.add_sublayer(f"proj_{i}", _deformable(inputs[i], outputs))
+            self.add_sublayer(f"proj_{i}", _conv(inputs[i], outputs, deformable))
             self.add_sublayer(f"up_{i}", _upsample(outputs, factors[i]))
-            self.add_sublayer(f"node_{i}", _deformable(outputs, outputs))
+            self.add_sublayer(f"node_{i}", _conv(outputs, outputs, deformable))
 
     def forward(self, maps: list[paddle.Tensor]) -> list[paddle.Tensor]:
         """Return the maps, all but the first joined."""
@@ -203,14 +205,15 @@ class IDAUp(nn.Layer):
 class DLAUp(nn.Layer):
     """Joins ever more of the maps, from the smallest on."""
 
-    def __init__(self, channels: list[int]):
+    def __init__(self, channels: list[int], deformable: bool = True):
         super().__init__()
         channels = list(channels)
         self.steps = len(channels) - 1
         for step in range(self.steps):
             first = self.steps - 1 - step
             part = channels[first:]
-            self.add_sublayer(f"ida_{step}", IDAUp(part, channels[first], [1] + [2] * (len(part) - 1)))
+            factors = [1] + [2] * (len(part) - 1)
+            self.add_sublayer(f"ida_{step}", IDAUp(part, channels[first], factors, deformable))
             channels[first + 1 :] = [channels[first]] * (len(part) - 1)
 
     def forward(self, maps: list[paddle.Tensor]) -> list[paddle.Tensor]:
@@ -226,11 +229,11 @@ class DLAUp(nn.Layer):
 class DLANeck(nn.Layer):
     """From the backbone's four maps to one of `width` channels at 1/4."""
 
-    def __init__(self, width: int = WIDTH):
+    def __init__(self, width: int = WIDTH, deformable: bool = True):
         super().__init__()
         levels = level_channels(width)[2:]
-        self.dla_up = DLAUp(levels)
-        self.ida_up = IDAUp(levels[:3], width, [1, 2, 4])
+        self.dla_up = DLAUp(levels, deformable)
+        self.ida_up = IDAUp(levels[:3], width, [1, 2, 4], deformable)
         self.channels = width
 
     def forward(self, maps: list[paddle.Tensor]) -> paddle.Tensor:

@@ -76,9 +76,9 @@ class LossWeights(nn.Layer):
 
 
 class _Detector(nn.Layer):
-    def __init__(self, width: int):
+    def __init__(self, width: int, deformable: bool):
         super().__init__()
-        self.backbone, self.neck = DLA34(width), DLANeck(width)
+        self.backbone, self.neck = DLA34(width), DLANeck(width, deformable)
         self.head = CenterHead(width, HIDDEN * width)
 
     def forward(self, image: paddle.Tensor) -> paddle.Tensor:
@@ -92,11 +92,12 @@ class FairMOT(nn.Layer):
         identities: people in the training set.
         width: channels of the feature map; of all others in proportion.
         looks: numbers in the vector of someone's looks.
+        deformable: of the neck's convolutions.
     """
 
-    def __init__(self, identities: int, width: int = WIDTH, looks: int = LOOKS):
+    def __init__(self, identities: int, width: int = WIDTH, looks: int = LOOKS, deformable: bool = True):
         super().__init__()
-        self.detector = _Detector(width)
+        self.detector = _Detector(width, deformable)
         self.reid = LooksHead(width, identities, HIDDEN * width, looks)
         self.loss = LossWeights()
 

@@ -24,7 +24,8 @@ def build_detector(config: DetectorConfig, identities: int | None = None) -> Pic
     """
     if config.model.name == "picodet":
         return PicoDet(config.model.form, config.model.classes)
-    return FairMOT(config.model.identities or identities, config.model.width, config.model.looks)
+    model = config.model
+    return FairMOT(model.identities or identities, model.width, model.looks, model.deformable)
 
 
 def load_detector(config: DetectorConfig) -> PicoDet | FairMOT:

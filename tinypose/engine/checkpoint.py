@@ -54,7 +54,7 @@ def start_run(output: Path, config: Config, facts: dict[str, Any], resume: bool)
     before = read_json(run, "record of a run")
     if not isinstance(before, dict):
         raise UserError(f"{run}: damaged: expected a record of a run, found {type(before).__name__}")
-    before["config"] = validate(Config, before.get("config"), {}, str(run)).model_dump(mode="json")
+    before["config"] = validate(type(config), before.get("config"), {}, str(run)).model_dump(mode="json")
     old, new = _flat(before), _flat(json.loads(json.dumps(record)))
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     changed = [key.removeprefix("config.") for key in keys if key.removeprefix("config.") not in FREE]

@@ -6,6 +6,7 @@ import paddle
 import paddle.nn.functional as F
 
 SIZE_WEIGHT = 0.1
+TARGETS = ("heatmap", "place", "offset", "size", "there", "identity")  # their order in a batch
 
 
 def focal_loss(logits: paddle.Tensor, target: paddle.Tensor) -> paddle.Tensor:

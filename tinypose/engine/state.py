@@ -11,12 +11,13 @@ from paddle import nn
 from pydantic import TypeAdapter, ValidationError
 
 from tinypose.config import Config
-from tinypose.data.coco import PeopleSet
 from tinypose.data.examples import Batch, TrainingSet
+from tinypose.data.tracked import TrackedSet
+from tinypose.data.whole import WholeSet
 from tinypose.engine import checkpoint
 from tinypose.engine.optimiser import Average, optimiser_state, restore_optimiser
+from tinypose.engine.task import Validation
 from tinypose.errors import UserError
-from tinypose.skeleton import Skeleton
 
 Inputs = Callable[[Batch], tuple[Any, ...]]  # tensors and lists of them
 
@@ -51,9 +52,8 @@ class Run:
     Attributes:
         config: of the run.
         output: its folder.
-        skeleton: of the network.
         people: whom to train on.
-        val: whom to measure on, or None.
+        val: what to measure on, or None.
         net: the network whose weights are kept.
         objective: the layer that is trained; it holds `net`, and its `forward` returns the loss.
         inputs: turns a batch into the arguments of `objective`.
@@ -66,9 +66,8 @@ class Run:
 
     config: Config
     output: Path
-    skeleton: Skeleton
-    people: TrainingSet
-    val: PeopleSet | None
+    people: TrainingSet | WholeSet | TrackedSet
+    val: Validation | None
     net: nn.Layer
     objective: nn.Layer
     inputs: Inputs

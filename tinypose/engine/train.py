@@ -9,19 +9,18 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from tinypose.config import Config, InputConfig
+from tinypose.config import Config
 from tinypose.console import err
 from tinypose.data.examples import Batch
 from tinypose.data.loader import Loader, open_loader
-from tinypose.data.merge import load_training_set
 from tinypose.engine import checkpoint, parallel
 from tinypose.engine.curves import check_visualdl, draw_curves, write_visualdl
 from tinypose.engine.loss import PoseObjective
-from tinypose.engine.measure import load_val, main_metric, measure
 from tinypose.engine.optimiser import Average, make_optimiser, rate_at
 from tinypose.engine.progress import StopRequest, TrainingBar
 from tinypose.engine.state import Inputs, Run, Standing, finished, put_back, restore, save, use_average
 from tinypose.engine.sync_norm import synchronise_norms
+from tinypose.engine.task import Task, metric_of, pose_task
 from tinypose.errors import UserError
 from tinypose.files import claim_folder, write_json
 from tinypose.models import build_model
@@ -84,8 +83,7 @@ def fit(
     net: nn.Layer,
     objective: nn.Layer,
     inputs: Inputs,
-    second: InputConfig | None = None,
-    variants: int | None = None,
+    task: Task | None = None,
     resume: bool = False,
     quiet: bool = False,
 ) -> dict[str, Any]:
@@ -97,8 +95,7 @@ def fit(
         net: images [N, 3, H, W] -> heatmaps [N, J, h, w].
         objective: returns a scalar loss.
         inputs: turns a batch into the arguments of `objective`.
-        second: a second crop that `inputs` needs, such as a teacher's.
-        variants: see `TrainingSet`.
+        task: data and measurement; None: a pose network's.
         resume: see `train`.
         quiet: see `train`.
 
@@ -117,7 +114,7 @@ def fit(
     quiet = quiet or rank > 0
     with claim_folder(output) if rank == 0 else nullcontext():
         run, standing, lines, going = _prepare(
-            config, output, net, objective, inputs, second, variants, resume, rank, processes
+            config, output, net, objective, inputs, task or pose_task(config), resume, rank, processes
         )
         if not quiet:
             for line in lines:
@@ -142,21 +139,19 @@ def _prepare(
     net: nn.Layer,
     objective: nn.Layer,
     inputs: Inputs,
-    second: InputConfig | None,
-    variants: int | None,
+    task: Task,
     resume: bool,
     rank: int,
     processes: int,
 ) -> tuple[Run, Standing, list[str], bool]:
     """Load data and bring the run to where it stands; also say what was loaded, and whether it goes on."""
-    skeleton = load_skeleton(config.skeleton)
-    people, lines = load_training_set(config, skeleton, second, variants)
+    people, lines = task.load()
     if people.batch_size % processes:
         raise UserError(
             f"train.batch_size: {people.batch_size} people do not divide among {processes} processes"
         )
-    val = load_val(config, skeleton)
-    lines += [f"{config.data.val.annotations.name}, to measure on: {val.summary}"] if val else []
+    val = task.validation()
+    lines += [val.line] if val else []
     going = False
     if rank == 0:
         going = checkpoint.start_run(output, config, {"people": people.digest()}, resume)
@@ -167,7 +162,6 @@ def _prepare(
     run = Run(
         config=config,
         output=output,
-        skeleton=skeleton,
         people=people,
         val=val,
         net=net,
@@ -242,10 +236,10 @@ def finish_epoch(run: Run, standing: Standing, bar: TrainingBar) -> None:
         "waited": standing.waited / standing.seconds,
     }
     live = use_average(run)
-    name, better = main_metric(run.config), False
+    name, better = metric_of(run.val), False
     measured = run.val is not None and (epoch % config.eval_epochs == 0 or epoch == config.epochs)
     if measured and run.rank == 0:
-        record.update(measure(as_network(run.net), run.val, run.config, run.skeleton, progress="")[0])
+        record.update(run.val.measure(as_network(run.net)))
     if measured:
         value = record.get(name) or 0.0
         value = parallel.average([value if run.rank == 0 else 0.0], run.processes)[0] * run.processes
@@ -265,7 +259,7 @@ def finish_epoch(run: Run, standing: Standing, bar: TrainingBar) -> None:
     train_mode(run)
     standing.loss = standing.seconds = standing.waited = 0.0
     save(run, standing)
-    bar.epoch(record, name, better, " (flip test)" if run.config.eval.flip else " (no flip test)")
+    bar.epoch(record, name, better, run.val.how if run.val else "")
     if config.visualdl and run.rank == 0:
         write_visualdl(run.output / "visualdl", record)
     if run.rank == 0 and finished(run, standing):
