@@ -1,6 +1,6 @@
 """The `tinypose` command."""
 
-from tinypose.commands import config, data, rescore, synth, zoo
+from tinypose.commands import config, data, rescore, synth, track, zoo
 from tinypose.commands.detect import detect
 from tinypose.commands.eval import evaluate
 from tinypose.commands.infer import infer
@@ -12,6 +12,7 @@ app = new_app("Human pose estimation for phones and ARM boards.", "tinypose")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(rescore.app, name="rescore")
+app.add_typer(track.app, name="track")
 app.add_typer(zoo.app, name="zoo")
 app.command(cls=renamed(boxes="output"))(detect)
 app.command(name="eval", cls=renamed(save_predictions="output"))(evaluate)

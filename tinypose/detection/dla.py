@@ -161,7 +161,7 @@ class _DeformableNorm(nn.Layer):
 
 
 def _conv(inputs: int, outputs: int, deformable: bool) -> nn.Sequential:
-    layer = _DeformableNorm(inputs, outputs) if deformable else ConvNorm(inputs, outputs, 3)
+    layer = _DeformableNorm(inputs, outputs) if deformable else DLAConv(inputs, outputs, 3)
     return nn.Sequential(layer, nn.ReLU())
 
 
