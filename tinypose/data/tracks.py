@@ -12,7 +12,7 @@ from tinypose.errors import UserError
 from tinypose.files import read_json, read_text
 
 PEDESTRIAN = 1
-# The challenge's classes that look like people and are none: people on vehicles, standing still, reflections, ...
+# The challenge's classes that look like people and are none: people on vehicles, statues, reflections, ...
 ALIKE = (2, 7, 8, 12)
 FARTHEST = 1e7
 
@@ -41,8 +41,8 @@ def read_tracks(path: str | Path, truth: bool) -> dict[str, Tracks]:
     """Read the tracks of one video or several, by the video's name.
 
     Args:
-        path: a file of the MOT challenge's text (`NAME.txt`, `NAME.mot.txt`); JSON of `tinypose infer`, or like
-            COCO's with `videos`; or a folder of any of them, or of the challenge's sequences (NAME/gt/gt.txt).
+        path: a file of the MOT challenge's text (`NAME.txt`, `NAME.mot.txt`); JSON of `tinypose infer`, or
+            like COCO's with `videos`; or a folder of them, or of the challenge's sequences (NAME/gt/gt.txt).
         truth: of the text, whether the seventh number says who counts; in results it is a score.
 
     Raises:
@@ -98,7 +98,7 @@ def read_mot(path: str | Path, truth: bool) -> Tracks:
         if len(values) < 6 or finite_numbers(values, FARTHEST) is None or values[0] < 1:
             raise UserError(
                 f"{path}: line {number}: expected frame (from 1), id, left, top, width, height with commas "
-                f"between, found {line:.60!r}"
+                f"between, found {line[:60]!r}"
             )
         kind = int(values[7]) if len(values) > 7 else PEDESTRIAN
         if truth and kind not in (PEDESTRIAN, *ALIKE) and kind > 0:
@@ -145,7 +145,7 @@ def _row(path: Path, place: int, entry: dict[str, Any], frame: Any) -> tuple:
     box = finite_numbers(entry.get("bbox"), FARTHEST)
     if not isinstance(who, int) or not isinstance(frame, int) or box is None or len(box) != 4:
         raise UserError(
-            f"{path}: [{place}]: expected a whole frame number, `track_id` and `bbox` (left, top, width, height)"
+            f"{path}: [{place}]: expected a whole frame number, a `track_id` and a `bbox` of four numbers"
         )
     return frame, who, box, not (entry.get("iscrowd") or entry.get("ignore"))
 

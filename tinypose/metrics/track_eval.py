@@ -29,8 +29,8 @@ def track_metrics(
         found: the same names; a video without an entry is one in which nobody was found.
 
     Returns:
-        For each video, and for all together, HOTA, DetA, AssA, MOTA and IDF1 in percent; how often someone's id
-        changed, and how often someone was lost and found again; boxes that were missed and that are
+        For each video, and for all together, HOTA, DetA, AssA, MOTA and IDF1 in percent; how often someone's
+        id changed, and how often someone was lost and found again; boxes that were missed and that are
         nobody's; and how many people there are.
 
     Raises:
@@ -39,7 +39,7 @@ def track_metrics(
     hota, clear, identity = _library()
     if unknown := sorted(set(found) - set(truth)):
         raise UserError(
-            f"results of '{unknown[0]}', of which there is no truth; that has: {', '.join(sorted(truth)[:10])}"
+            f"results of '{unknown[0]}', of which there is no truth; there are: {', '.join(sorted(truth)[:9])}"
         )
     nothing = Tracks(*(np.zeros(shape) for shape in (0, 0, (0, 4), 0)))
     parts: dict[str, list[dict[str, Any]]] = {"hota": [], "clear": [], "identity": []}
