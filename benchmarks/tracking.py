@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tinypose.boxes import iou
 from tinypose.console import out, table
-from tinypose.detection.boxes import iou
 from tinypose.files import read_json
 from tinypose.skeleton import load_skeleton
 from tinypose.tracking.tracker import NOBODY, Tracker

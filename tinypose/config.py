@@ -81,6 +81,22 @@ class InputConfig(Section):
         return self.width, self.height
 
 
+class DetectorInputConfig(Section):
+    """What a detector sees: the whole picture squeezed to width x height, (pixel / 255 - mean) / std."""
+
+    width: int = Field(ge=64, le=LARGEST_INPUT, multiple_of=32)
+    height: int = Field(ge=64, le=LARGEST_INPUT, multiple_of=32)
+    mean: Mean = (0.485, 0.456, 0.406)
+    std: Std = (0.229, 0.224, 0.225)
+
+
+class LetterboxConfig(DetectorInputConfig):
+    """What a detector sees: the whole picture in its own ratio, in the middle of the input, grey around."""
+
+    mean: Mean = (0.0, 0.0, 0.0)
+    std: Std = (1.0, 1.0, 1.0)
+
+
 class DatasetConfig(Section):
     """People with keypoints. Relative paths start at the working directory."""
 

@@ -25,6 +25,7 @@ from compress.quant.search import search_ranges
 from compress.quant.sensitivity import sensitivity
 from compress.quant.simulate import find_scales, quantisable
 from compress.quant.task import Task
+from tinypose.console import err
 from tinypose.errors import UserError
 
 # How many convolutions `auto` tries to leave in FP32, one after the other.
@@ -73,8 +74,10 @@ class Climb:
         factors: dict[str, np.ndarray] | None = None,
         again: bool = True,
     ) -> bool:
-        """Measure a setting and note it; return whether it loses no more than is allowed."""
+        """Measure a setting, say and note what came of it; return whether it loses no more than allowed."""
         accuracy = measure_int8(self.task, self.fp32, graph, scales, self.allowed)
+        lost = f"{self.fp32.ap - accuracy.ap:.2f} of {self.fp32.ap:.2f} {self.task.measure.metric} lost"
+        err.print(f"{name}: {len(scales)} convolutions in INT8, {lost}", markup=False)
         self.rungs.append(Rung(name, graph, scales, tuple(kept), accuracy, factors, again))
         return self._good(self.rungs[-1])
 

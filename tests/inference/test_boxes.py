@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tinypose.boxes import clip_boxes, iou, suppress
 from tinypose.codecs.picodet import decode_boxes
-from tinypose.detection.boxes import clip_boxes, iou, suppress
-from tinypose.detection.config import DetectorInputConfig
+from tinypose.config import DetectorInputConfig
 from tinypose.detection.detector import fit_whole
 from tinypose.preprocess import normalise
 

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tinypose.artifact import FILE, artifact_folder
 from tinypose.codecs import Codec, Gives
-from tinypose.config import InputConfig
-from tinypose.detection.config import DetectorInputConfig, LetterboxConfig
+from tinypose.config import DetectorInputConfig, InputConfig, LetterboxConfig
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
 from tinypose.section import LARGEST_INPUT, Crop, Mean, Std

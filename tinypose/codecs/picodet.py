@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from tinypose.detection.boxes import clip_boxes, suppress
+from tinypose.boxes import clip_boxes, suppress
 from tinypose.section import Section
 
 STRIDES = (8, 16, 32, 64)

@@ -7,9 +7,18 @@ from pydantic import Field, field_validator
 
 from tinypose.codecs.fairmot import CentreConfig, FairMOTCodec
 from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
-from tinypose.config import Config, DataConfig, QuantConfig, TrainConfig, find_config, load_config
+from tinypose.config import (
+    Config,
+    DataConfig,
+    DetectorInputConfig,
+    LetterboxConfig,
+    QuantConfig,
+    TrainConfig,
+    find_config,
+    load_config,
+)
 from tinypose.config_file import read_values
-from tinypose.section import LARGEST_INPUT, Mean, Section, Std
+from tinypose.section import Section
 from tinypose.validation import validate
 
 DETECTORS = ("picodet", "fairmot")  # names of `model` that are detectors
@@ -37,22 +46,6 @@ class FairMOTConfig(Section):
     identities: int | None = Field(
         None, ge=2, le=10_000_000, description="people to tell apart; none: as the weights or the data have"
     )
-
-
-class DetectorInputConfig(Section):
-    """What the network sees: the whole picture squeezed to width x height, (pixel / 255 - mean) / std."""
-
-    width: int = Field(ge=64, le=LARGEST_INPUT, multiple_of=32)
-    height: int = Field(ge=64, le=LARGEST_INPUT, multiple_of=32)
-    mean: Mean = (0.485, 0.456, 0.406)
-    std: Std = (0.229, 0.224, 0.225)
-
-
-class LetterboxConfig(DetectorInputConfig):
-    """The whole picture in its own ratio, in the middle of width x height, grey around it."""
-
-    mean: Mean = (0.0, 0.0, 0.0)
-    std: Std = (1.0, 1.0, 1.0)
 
 
 class TrackedConfig(Section):

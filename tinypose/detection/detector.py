@@ -11,7 +11,7 @@ from tinypose.artifact.engines import choose_model, open_engine
 from tinypose.artifact.record import read_artifact
 from tinypose.codecs import BoxCodec
 from tinypose.codecs.centres import letterbox
-from tinypose.detection.config import DetectorInputConfig, LetterboxConfig
+from tinypose.config import DetectorInputConfig, LetterboxConfig
 from tinypose.errors import UserError
 from tinypose.network import Network
 from tinypose.preprocess import normalise

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tinypose.detection.boxes import iou
+from tinypose.boxes import iou
 from tinypose.inference.bottom_up import BottomUp, extents
 from tinypose.inference.estimator import FindPeople, PoseEstimator
 from tinypose.inference.people import JOINT_SCORE, People

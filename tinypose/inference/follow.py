@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinypose.detection.boxes import clip_boxes, iou
+from tinypose.boxes import clip_boxes, iou
 from tinypose.detection.detector import Boxes
 from tinypose.inference.bottom_up import BottomUp
 from tinypose.inference.boxed import BoxedBottomUp

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from tinypose.boxes import iou
 from tinypose.data.coco import AREA_OF_BOX
-from tinypose.detection.boxes import iou
 from tinypose.metrics.oks import oks
 
 NOBODY = -1  # the id of someone who is in no track

@@ -1,4 +1,4 @@
-// Boxes: overlap, suppression, cutting. tinypose/detection/boxes.py in C++.
+// Boxes: overlap, suppression, cutting. tinypose/boxes.py in C++.
 #pragma once
 
 #include <vector>

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
+from tinypose.boxes import suppress
 from tinypose.codecs import simcc
 from tinypose.codecs.picodet import PicoDetCodec
-from tinypose.detection.boxes import suppress
-from tinypose.detection.config import DetectorInputConfig
+from tinypose.config import DetectorInputConfig
 from tinypose.detection.detector import Detector, fit_whole
 from tinypose.inference.estimator import _different
 from tinypose.inference.people import NOBODY, People
