@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 
 from tinypose.codecs.centres import STRIDE, centre_targets, letterbox
-from tinypose.config import DatasetConfig
+from tinypose.config import DatasetConfig, LetterboxConfig
 from tinypose.data.annotations import read_coco, read_top
 from tinypose.data.examples import Batch
-from tinypose.detection.config import FairMOTDetectorConfig, LetterboxConfig, TrackedConfig
+from tinypose.detection.config import FairMOTDetectorConfig, TrackedConfig
 from tinypose.detection.detector import GREY, fit_whole
 from tinypose.errors import UserError
 from tinypose.images import read_image

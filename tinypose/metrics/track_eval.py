@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from tinypose.boxes import iou
 from tinypose.data.tracks import Tracks
-from tinypose.detection.boxes import iou
 from tinypose.errors import UserError
 
 SAME = 0.5  # IoU from which a found box is somebody's
