@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -35,11 +36,11 @@ def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch
     call(monkeypatch, compress, "quant", *words, "--max-drop", 0.5, "--output", int8)
     record = json.loads((int8 / "quant.json").read_text())
     rungs = record["rungs"]
-    first, last = (rungs[place]["accuracy"] for place in (0, -1))
-    assert record["fp32_ap"] - last["mean"] <= 0.5 and record["chosen"] == rungs[-1]["name"]
+    assert record["fp32_ap"] - rungs[-1]["accuracy"]["mean"] <= 0.5 and record["chosen"] == rungs[-1]["name"]
     assert len(record["kept_fp32"]) <= 4
-    # What plain INT8 loses, and the climb wins back.
-    assert first["mean"] < record["fp32_ap"] - 2 and first["heatmap_error"] > 5 * last["heatmap_error"]
+    # A rung that is climbed brings the heatmaps nearer.
+    errors = [rung["accuracy"]["heatmap_error"] for rung in rungs]
+    assert all(after < before / 2 for before, after in pairwise(errors))
     # Counted on the real runtime: 9.4 million of 39.2, and 37.8 of 138.5 (docs/quantization.md).
     assert record["target"] == "sdot"
     assert record["saved_instructions"] > {"128x96": 8.5e6, "256x192": 36e6}[size]
@@ -55,7 +56,7 @@ def test_at_most_half_a_point_is_lost_with_at_most_four_kept(shared, monkeypatch
     call(monkeypatch, lite_deploy, "eval", artifact, "--model", "arm_int8", "--no-flip")
     measured = json.loads((artifact / "pose.json").read_text())["accuracy"][0]["metrics"]["AP"]
     # The simulation is the .nb's arithmetic; only what stays in FP32 may add in another order.
-    assert measured == pytest.approx(last["aps"][0], abs=0.3)
+    assert measured == pytest.approx(rungs[-1]["accuracy"]["aps"][0], abs=0.3)
 
 
 @pytest.mark.slow

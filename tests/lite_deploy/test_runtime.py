@@ -24,11 +24,12 @@ def picture() -> np.ndarray:
 def test_results_stay_when_the_next_image_runs(exported):
     run = open_model(read_artifact(exported.folder), exported.folder, "x86_fp32")
     images = np.random.default_rng(0).standard_normal((2, 3, 96, 64)).astype(np.float32)
-    first = run(images[:1])
+    (first,) = run(images[:1])
     kept = first.copy()
-    second = run(images[1:])
+    (second,) = run(images[1:])
     np.testing.assert_array_equal(first, kept)
-    np.testing.assert_array_equal(run(images), np.concatenate([kept, second]))
+    (both,) = run(images)
+    np.testing.assert_array_equal(both, np.concatenate([kept, second]))
 
 
 def test_the_shape_is_checked(exported):
@@ -68,12 +69,12 @@ def test_three_verbs(exported, picture):
     inputs, matrices = model.preprocess(picture, boxes)
     assert inputs.shape == (2, 3, 96, 64)
     assert inputs.dtype == np.float32
-    heatmaps = model.inference(inputs)
-    assert heatmaps.shape == (2, 17, 24, 16)
-    keypoints = model.postprocess(heatmaps, matrices)
+    outputs = model.inference(inputs)
+    assert [each.shape for each in outputs] == [(2, 17, 24, 16)]
+    keypoints = model.postprocess(outputs, matrices)
     np.testing.assert_array_equal(model(picture, boxes), keypoints)
     assert keypoints.shape == (2, 17, 3)
-    np.testing.assert_allclose(keypoints[..., 2], heatmaps.max((2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(keypoints[..., 2], outputs[0].max((2, 3)), rtol=1e-6)
 
 
 def test_the_library_finds_the_same_joints(exported, picture, tmp_path):
