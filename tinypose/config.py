@@ -239,12 +239,15 @@ class DistillConfig(Section):
 
     teacher: Path = Field(description="the teacher's config; from the working directory or from configs/")
     weights: str | None = Field(None, description="the teacher's weights, where its config names none")
-    flip: bool = Field(False, description="the teacher's heatmaps are averaged with the mirrored ones")
+    flip: bool = Field(False, description="the teacher's outputs are averaged with the mirrored ones")
+    head_only: bool = Field(
+        False, description="the teacher's backbone is kept as it is; the head alone learns, from its start"
+    )
     truth: float = Field(0.5, ge=0, le=1e6, description="weight of the annotated joints")
     visible: float = Field(
         0.0, ge=0, le=1e6, description="weight of the teacher's heatmaps of annotated joints"
     )
-    every: float = Field(0.5, ge=0, le=1e6, description="weight of the teacher's heatmaps of all joints")
+    every: float = Field(0.5, ge=0, le=1e6, description="weight of the teacher's outputs of all joints")
     features: float = Field(
         0.0, ge=0, le=1e6, description="weight of the teacher's last features, by an adapter"
     )
@@ -261,6 +264,8 @@ class DistillConfig(Section):
     def _consistent(self) -> "DistillConfig":
         if self.visible + self.every + self.features == 0:
             raise ValueError("visible, every, features: at least one above 0")
+        if self.head_only and self.features > 0:
+            raise ValueError("features: are the teacher's own with head_only; set it to 0")
         if self.cache is not None and self.variants is None:
             raise ValueError("cache: needs `variants`, as new crops in every epoch never come again")
         if self.cache is not None and self.features > 0:

@@ -7,7 +7,7 @@ from typing import Any
 import paddle
 
 from compress.distill.objective import DistillObjective, strength_at
-from compress.distill.teacher import Cache, Teacher, check_fit, teacher_config
+from compress.distill.teacher import Cache, Teacher, check_fit, take_backbone, teacher_config
 from tinypose.config import Config
 from tinypose.console import err
 from tinypose.data.examples import Batch
@@ -50,6 +50,10 @@ def distill(config: Config, output: str | Path, resume: bool = False, quiet: boo
     net = build_model(config, len(skeleton.joints))
     start_weights(net, config, quiet or rank > 0)
     teacher = Teacher(teacher_settings, config, skeleton)
+    if settings.head_only:
+        take_backbone(net, teacher.net)
+        # Batch norm of a backbone that is kept goes by its own statistics.
+        config = config.model_copy(update={"train": config.train.model_copy(update={"freeze_norm": True})})
     value = compare(teacher, net, config, skeleton, say) if rank == 0 else None
     people, _ = load_training_set(config, skeleton, variants=settings.variants)
     cache = None
@@ -58,15 +62,17 @@ def distill(config: Config, output: str | Path, resume: bool = False, quiet: boo
     steps = config.train.epochs * people.steps
 
     def inputs(batch: Batch) -> tuple[Any, ...]:
-        maps, features = (cache.read(batch) if cache else None), None
-        if maps is None:
-            maps, features = teacher.targets(batch)
-            maps = cache.write(batch, maps) if cache else maps
+        known, features = (cache.read(batch) if cache else None), None
+        outputs = [known]
+        if known is None:
+            outputs, features = teacher.targets(batch)
+            outputs = [cache.write(batch, outputs[0])] if cache else outputs
         strength = strength_at(batch.epoch * people.steps + batch.step, steps, settings)
-        given = (*batch_inputs(batch), paddle.to_tensor(strength, "float32"), paddle.to_tensor(maps))
+        taught = [paddle.to_tensor(each) for each in outputs]
+        given = (*batch_inputs(batch), paddle.to_tensor(strength, "float32"), taught)
         return given if features is None else (*given, features)
 
-    objective = DistillObjective(net, settings, teacher.channels, config.train.hard_joints)
+    objective = DistillObjective(net, settings, config.output, teacher.channels, config.train.hard_joints)
     second = teacher_settings.input if teacher.own_crop else None
     record = fit(
         config,

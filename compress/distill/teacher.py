@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from compress.distill.objective import PARTS
 from compress.distill.resample import sampling
 from tinypose.config import CONFIGS, Config, DistillConfig, find_config, load_config
 from tinypose.data.examples import Batch, TrainingSet, variant
@@ -48,16 +49,54 @@ def check_fit(teacher: Config, student: Config) -> None:
             f"'{student.skeleton}'; expected the same"
         )
     for config, whose in ((teacher, "teacher's"), (student, "student's")):
-        if config.output.name != "heatmap":
+        if config.output.name not in PARTS:
             raise UserError(
-                f"distill: the {whose} output is '{config.output.name}'; expected heatmaps on both sides"
+                f"distill: the {whose} output is '{config.output.name}'; expected one of {', '.join(PARTS)}"
             )
+    if teacher.output.name != student.output.name:
+        raise UserError(
+            f"distill.teacher: gives '{teacher.output.name}', the student '{student.output.name}'; expected "
+            "the same kind of output on both sides"
+        )
+    if student.output.name == "simcc":
+        _check_simcc(teacher, student)
     one, other = teacher.input, student.input
     if one.width * other.height != one.height * other.width or one.padding != other.padding:
         raise UserError(
             f"distill.teacher: sees {one.width}x{one.height} with padding {one.padding:g}, the student "
             f"{other.width}x{other.height} with {other.padding:g}; expected the same ratio and padding"
         )
+
+
+def _check_simcc(teacher: Config, student: Config) -> None:
+    """Refuse what the distillation of SimCC's vectors does not know."""
+    settings, size = student.distill, student.input.size
+    if teacher.output.bins(teacher.input.size) != student.output.bins(size) or teacher.input != student.input:
+        raise UserError(
+            "distill.teacher: SimCC's bins are compared one by one; expected the same `input` and the same "
+            "`output.split` as the student's"
+        )
+    if settings.visible:
+        raise UserError("distill.visible: is a part for heatmaps; with output.name=simcc use `every`")
+    if settings.cache is not None:
+        raise UserError("distill.cache: keeps heatmaps only; with output.name=simcc leave it out")
+
+
+def take_backbone(net: nn.Layer, teacher: nn.Layer) -> None:
+    """Give a student its teacher's backbone, to be kept as it is (`distill.head_only`).
+
+    Raises:
+        UserError: the two have different backbones.
+    """
+    own, other = net.backbone.state_dict(), teacher.backbone.state_dict()
+    if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in other.items()}:
+        raise UserError(
+            "distill.head_only: the teacher has another backbone; expected the student's own `model`"
+        )
+    for key, tensor in own.items():
+        tensor.set_value(other[key])
+    for parameter in net.backbone.parameters():
+        parameter.stop_gradient = True
 
 
 class Teacher:
@@ -81,7 +120,8 @@ class Teacher:
         )
         self.forward.eval()
         self.own_crop = config.input != student.input
-        matrices = sampling(config, student)
+        heatmaps = config.output.name == "heatmap"
+        matrices = sampling(config, student) if heatmaps else None
         self.matrices = None if matrices is None else [paddle.to_tensor(m) for m in matrices]
 
     @property
@@ -90,22 +130,22 @@ class Teacher:
         return self.net.backbone.channels if self.settings.features else None
 
     @paddle.no_grad()
-    def targets(self, batch: Batch) -> tuple[np.ndarray, paddle.Tensor | None]:
+    def targets(self, batch: Batch) -> tuple[list[np.ndarray], paddle.Tensor | None]:
         """Return what the student should find.
 
         Returns:
-            heatmaps float32 [N, J, h, w] at the student's pixels, and features float32 [N, C, h, w] there,
-            or None if they are not wanted.
+            The outputs, heatmaps [N, J, h, w] at the student's pixels, and features float32 [N, C, h, w]
+            there, or None if they are not wanted.
         """
         images = paddle.to_tensor(batch.wide if self.own_crop else batch.images)
-        features, maps = self.forward(images)
+        features, *outputs = self.forward(images)
         if self.settings.flip:
-            _, mirrored = self.forward(images.flip(3))
-            both = [maps.numpy()], [mirrored.numpy()]
-            (joined,) = self.config.output.with_mirrored(*both, self.skeleton.flip_order)
-            maps = paddle.to_tensor(joined)
-        maps = self._at_student(maps)
-        return maps.numpy(), self._at_student(features) if self.settings.features else None
+            _, *mirrored = self.forward(images.flip(3))
+            both = [[each.numpy() for each in side] for side in (outputs, mirrored)]
+            joined = self.config.output.with_mirrored(*both, self.skeleton.flip_order)
+            outputs = [paddle.to_tensor(each) for each in joined]
+        found = [self._at_student(each).numpy() for each in outputs]
+        return found, self._at_student(features) if self.settings.features else None
 
     def _at_student(self, maps: paddle.Tensor) -> paddle.Tensor:
         if self.matrices is None:
@@ -115,16 +155,16 @@ class Teacher:
 
 
 class TeacherParts(nn.Layer):
-    """A `PoseNet` that gives its last features besides its heatmaps."""
+    """A `PoseNet` that gives its last features before its outputs."""
 
     def __init__(self, net: nn.Layer):
         super().__init__()
         self.net = net
 
-    def forward(self, images: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """Return features [N, C, h, w] and heatmaps [N, J, h, w]."""
+    def forward(self, images: paddle.Tensor) -> list[paddle.Tensor]:
+        """Return features [N, C, h, w], and the outputs."""
         features = self.net.backbone(images)
-        return features, self.net.outputs(features)[0]
+        return [features, *self.net.outputs(features)]
 
 
 class Cache:
