@@ -16,6 +16,7 @@ from tinypose.engine.simcc_loss import simcc_kl
 from tinypose.models import build_model
 from tinypose.models.profile import count_parameters
 from tinypose.models.torch_file import as_paddle
+from tinypose.skeleton import load_skeleton
 
 PARAMETERS = {"t": 3_337_007, "s": 5_473_251, "m": 13_587_611}  # as published
 
@@ -100,3 +101,21 @@ def test_a_step_compiles_to_a_static_graph():
     expected = float(objective(images, targets))
     compiled = paddle.jit.to_static(objective, full_graph=True)
     assert float(compiled(images, targets)) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "joints", "bins"),
+    [
+        ("256x192_halpe26", 26, (384, 512)),
+        ("256x192_wholebody", 133, (384, 512)),
+        ("256x256_hand", 21, (512, 512)),
+    ],
+)
+def test_bodies_with_feet_whole_bodies_and_hands_are_configs(name, joints, bins):
+    config = load_config(f"rtmpose_m_{name}", ["model.variant=t"])
+    assert len(load_skeleton(config.skeleton).joints) == joints
+    net = build_model(config, joints)
+    net.eval()
+    with paddle.no_grad():
+        outputs = net(paddle.zeros([1, 3, config.input.height, config.input.width]))
+    assert [each.shape for each in outputs] == [[1, joints, bins[0]], [1, joints, bins[1]]]

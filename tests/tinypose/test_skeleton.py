@@ -12,7 +12,7 @@ from tinypose.config import CONFIGS
 from tinypose.errors import UserError
 from tinypose.skeleton import load_skeleton
 
-BODIES = ("coco17", "mpii16", "crowdpose14", "aic14")
+BODIES = ("coco17", "mpii16", "crowdpose14", "aic14", "halpe26")
 SHIPPED = (*BODIES, "feet23", "face68", "hand21", "wholebody133")
 
 HAND = {
@@ -58,7 +58,7 @@ def test_shipped_skeleton_is_whole(name):
     assert len({frozenset(pair) for pair in skeleton.limb_indices}) == len(skeleton.limbs)
     touched = {joint for limb in skeleton.limb_indices for joint in limb}
     assert touched == set(range(len(skeleton.joints))), "a joint that no limb shows"
-    lower = ("hip", "knee", "ankle", "pelvis")
+    lower = ("hip", "knee", "ankle", "pelvis", "toe", "heel")
     assert skeleton.upper_body == tuple(j for j in skeleton.joints if not j.endswith(lower))
 
 

@@ -1,10 +1,14 @@
 """PyTorch's checkpoint files: read as torch would, and never run."""
 
 import collections
+import functools
+import hashlib
+import http.server
 import io
 import pickle
 import struct
 import sys
+import threading
 import time
 import tracemalloc
 import types
@@ -18,9 +22,9 @@ from paddle import nn
 
 from tinypose.config import load_config
 from tinypose.errors import UserError
-from tinypose.models import build_model
+from tinypose.models import build_model, zoo
 from tinypose.models.torch_file import MAGIC, is_torch_file, read_torch
-from tinypose.models.weights import load_weights
+from tinypose.models.weights import load_backbone, load_weights
 
 FILES = ("checkpoint_2023_01_zip", "checkpoint_2023_05_legacy", "checkpoint_zip_published")
 STORAGES = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}
@@ -246,19 +250,24 @@ def test_a_checkpoint_without_tensors_is_answered(tmp_path):
         read_torch(path)
 
 
-def test_rtmposes_published_form_fills_the_network(tmp_path):
-    """Weights under MMPose's names and in PyTorch's shapes, as `-o weights=FILE.pth` takes them."""
-    config = load_config("rtmpose_t_256x192")
-    net, other = build_model(config, 17), build_model(config, 17)
+def published_state(net):
+    """A network's weights under MMPose's names and in PyTorch's shapes."""
     linear = {f"{name}.weight" for name, each in net.named_sublayers() if isinstance(each, nn.Linear)}
     names = {"._mean": ".running_mean", "._variance": ".running_var"}
-    state = {}
+    state = {"backbone.stem.0.bn.num_batches_tracked": Tensor(np.array(7))}
     for key, tensor in net.state_dict().items():
         for own, published in names.items():
             key = key.replace(own, published)
         value = tensor.numpy()
         state[key] = Tensor(np.ascontiguousarray(value.T) if key in linear else value)
-    state["backbone.stem.0.bn.num_batches_tracked"] = Tensor(np.array(7))
+    return state
+
+
+def test_rtmposes_published_form_fills_the_network(tmp_path):
+    """Weights under MMPose's names and in PyTorch's shapes, as `-o weights=FILE.pth` takes them."""
+    config = load_config("rtmpose_t_256x192")
+    net, other = build_model(config, 17), build_model(config, 17)
+    state = published_state(net)
     path = tmp_path / "rtmpose-t.pth"
     write_zip(path, {"meta": {}, "state_dict": state})
     load_weights(other, path)
@@ -344,3 +353,28 @@ def test_a_tensor_that_several_names_share_is_read_for_each(tmp_path):
     found = read_torch(path)
     found["a"][0] = 9
     np.testing.assert_array_equal(found["b"], np.arange(6))
+
+
+def test_a_published_file_is_fetched_by_name_and_checked_by_its_own_name(tmp_path, monkeypatch):
+    """As `-o weights=rtmpose_t_256x192`, from a server here; and its backbone alone, to start from."""
+    net, other, third = (build_model(load_config("rtmpose_t_256x192"), 17) for _ in range(3))
+    write_zip(tmp_path / "file", {"state_dict": published_state(net)})
+    digest = hashlib.sha256((tmp_path / "file").read_bytes()).hexdigest()[:8]
+    name = f"rtmpose-tiny-{digest}_20230126.pth"
+    (tmp_path / "file").rename(tmp_path / name)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("EDGE_POSE_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(zoo, "_MMPOSE", f"http://127.0.0.1:{server.server_port}")
+        published = zoo._rtmpose(*name.removesuffix(".pth").split("_"))
+        monkeypatch.setitem(zoo.ZOO, "rtmpose_t_256x192", published)
+        load_weights(other, "rtmpose_t_256x192")
+        left = load_backbone(third, "rtmpose_t_256x192")
+        server.shutdown()
+    assert left and all(key.startswith("head.") for key in left)
+    for key, tensor in net.state_dict().items():
+        np.testing.assert_array_equal(other.state_dict()[key].numpy(), tensor.numpy(), err_msg=key)
+    np.testing.assert_array_equal(
+        third.backbone.stem[0].conv.weight.numpy(), net.backbone.stem[0].conv.weight
+    )

@@ -71,7 +71,8 @@ def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
 
     Args:
         net: a network with `backbone`.
-        source: a `.pdparams` file, its URL, or a name of the zoo; keys with or without `backbone.`.
+        source: a `.pdparams` file, or a `.pth` file of RTMPose's, its URL, or a name of the zoo; keys with or
+            without `backbone.`.
 
     Returns:
         The network's keys that were left as they are.
@@ -80,7 +81,8 @@ def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
         UserError: the file cannot be had or read, or fits less than half of the backbone's tensors.
     """
     path = locate(source)
-    params = {key.removeprefix("backbone."): value for key, value in read_params(path).items()}
+    params = _from_torch(net, path) if is_torch_file(path) else read_params(path)
+    params = {key.removeprefix("backbone."): value for key, value in params.items()}
     own = net.backbone.state_dict()
     fitting = [key for key in own if key in params and _fits(params[key], own[key])]
     if 2 * len(fitting) < len(own):
