@@ -145,6 +145,8 @@ class AugmentConfig(Section):
     drop_offset: float = Field(0.05, ge=0, le=10, description="its distance, in widths of the crop")
     drop_radius: tuple[float, float] = Field((0.1, 0.2), description="its radius, in widths of the crop")
     color: float = Field(0.0, ge=0, lt=1, description="bound of changes in brightness, contrast, saturation")
+    shift: float = Field(0.0, ge=0, lt=1, description="bound of moves, in widths and heights of the crop")
+    shift_chance: float = Field(0.3, ge=0, le=1)
 
 
 class WholeConfig(Section):
@@ -198,6 +200,9 @@ class TrainConfig(Section):
     epochs: int = Field(210, ge=1, le=MOST)
     batch_size: int = Field(32, ge=1, le=65_536, description="of all processes together")
     seed: int = Field(0, ge=0, lt=2**63)
+    late: float = Field(
+        1.0, ge=0, le=1, description="when crops begin to vary as `late_augment` says, a part of the epochs"
+    )
     backbone: str | None = Field(None, description="start from a classifier's weights: file, URL, zoo name")
     new_head: bool = Field(False, description="leave out the last layer of `weights` if it does not fit")
     freeze_norm: bool = Field(False, description="batch norm keeps the statistics of `weights`")
@@ -220,6 +225,12 @@ class TrainConfig(Section):
         None, ge=1, description="OHKM: only the worst of each person's joints count"
     )
     ema: float | None = Field(None, gt=0, lt=1, description="decay of the averaged weights, which are kept")
+    ema_warmup: float | None = Field(
+        None,
+        gt=0,
+        le=MOST,
+        description="steps in which the average begins to be slow, as MMEngine counts them",
+    )
     amp: bool = Field(False, description="mixed precision, FP16 and FP32; on a GPU only")
     static: bool = Field(True, description="compile the step into one static graph")
 
@@ -326,6 +337,7 @@ class Config(Section):
     weights: str | None = Field(None, description="a .pdparams file, its URL, or a name of the zoo")
     data: DataConfig = DataConfig()
     augment: AugmentConfig = AugmentConfig()
+    late_augment: AugmentConfig | None = Field(None, description="how crops vary from `train.late` on")
     whole: WholeConfig = WholeConfig()
     eval: EvalConfig = EvalConfig()
     train: TrainConfig = TrainConfig()
@@ -346,6 +358,12 @@ class Config(Section):
                 f"{output.name} is a detector's, and this is a pose network's config; use: {names}"
             )
         return output
+
+    @model_validator(mode="after")
+    def _late(self) -> "Config":
+        if self.late_augment is None and self.train.late < 1:
+            raise ValueError("train.late: expected a section `late_augment`, which says how crops vary then")
+        return self
 
     @model_validator(mode="after")
     def _whole_or_crops(self) -> "Config":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinypose.config import AugmentConfig, InputConfig
 from tinypose.data.augment import Variation, draw, matrix_of, move_joints, render
-from tinypose.geometry import crop_matrix, invert, transform
+from tinypose.geometry import crop_matrix, fit_box, invert, transform
 from tinypose.skeleton import load_skeleton
 
 COCO = load_skeleton("coco17")
@@ -100,6 +100,18 @@ def test_draws_stay_in_their_bounds_and_reach_them():
     assert np.mean([v.flip for v in drawn]) == pytest.approx(0.5, abs=0.04)
     centers = np.array([v.box[:2] + v.box[2:] / 2 for v in drawn])
     np.testing.assert_allclose(centers, np.tile(BOX[:2] + BOX[2:] / 2, (2000, 1)))
+
+
+def test_crops_are_moved_by_parts_of_themselves():
+    config = AugmentConfig(
+        shift=0.2, shift_chance=0.5, scale=0, rotation=0, half_body_chance=0, drop_chance=0, flip_chance=0
+    )
+    rngs = (np.random.default_rng(seed) for seed in range(1000))
+    boxes = np.array([draw(rng, BOX, people_joints(), config, CROP, COCO).box for rng in rngs])
+    moves = (boxes[:, :2] - BOX[:2]) / fit_box(BOX, SIZE, CROP.padding)[2:]
+    assert np.abs(moves).max(axis=0) == pytest.approx([0.2, 0.2])
+    assert np.mean(np.any(moves != 0, axis=1)) == pytest.approx(0.5, abs=0.05)
+    np.testing.assert_allclose(boxes[:, 2:], np.tile(BOX[2:], (1000, 1)))
 
 
 def test_everything_off_changes_nothing():

@@ -10,7 +10,7 @@ from tinypose.codecs import heatmap
 from tinypose.codecs.heatmap import HeatmapCodec
 from tinypose.config import AugmentConfig, InputConfig
 from tinypose.data.coco import load_people
-from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch
+from tinypose.data.examples import Batch, TrainingSet, batch_numbers, make_batch, vary
 from tinypose.data.loader import open_loader
 from tinypose.data.synthetic import draw_set
 from tinypose.preprocess import crop_person, normalise
@@ -122,3 +122,14 @@ def test_a_worker_that_dies_is_an_error_and_no_endless_wait(people):
         with pytest.raises(UserError, match="process that makes batches has ended"):
             for _ in range(20):
                 next(loader)
+
+
+def test_late_epochs_vary_as_they_are_told(people):
+    """Until the epoch that is named as always, from there on as `late` says."""
+    late = AugmentConfig(scale=0, rotation_chance=0, flip_chance=0, half_body_chance=0, drop_chance=0)
+    other = replace(people, late=(3, late))
+    for epoch in (0, 2):
+        assert str(vary(other, epoch, 1)) == str(vary(people, epoch, 1))
+    for epoch in (3, 9):
+        np.testing.assert_allclose(vary(other, epoch, 1).box, people.people[1].box)
+        assert vary(other, epoch, 1).rotation == 0

@@ -5,9 +5,10 @@ import paddle
 import pytest
 from paddle import nn
 
-from tinypose.config import TrainConfig
+from tinypose.config import TrainConfig, load_config
 from tinypose.engine.loss import heatmap_loss
 from tinypose.engine.optimiser import Average, make_optimiser, optimiser_state, rate_at, restore_optimiser
+from tinypose.models import build_model
 
 
 def heatmaps(seed: int, n: int = 3, j: int = 5) -> np.ndarray:
@@ -128,3 +129,26 @@ def test_the_average_is_exponential_and_starts_fast():
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * step
     np.testing.assert_allclose(average.values["weight"].numpy(), expected, rtol=1e-6)
+
+
+def test_the_average_follows_as_mmengines():
+    layer = linear(0)
+    average = Average(layer, 0.9998, warmup=2000)
+    expected = None
+    for step in range(6):
+        layer.weight.set_value(np.full((3, 2), step**2, np.float32))
+        average.update(step)
+        share = (1 - 0.0002) * np.exp(-(1 + step) / 2000) + 0.0002
+        expected = step**2 if step == 0 else expected + share * (step**2 - expected)
+    np.testing.assert_allclose(average.values["weight"].numpy(), expected, rtol=1e-5)
+
+
+def test_adamw_decays_what_is_neither_bias_nor_norm():
+    net = build_model(load_config("rtmpose_t_256x192"), 3)
+    optimiser = make_optimiser(net, TrainConfig(optimizer="adamw", weight_decay=0.5, learning_rate=0.1))
+    names = dict(net.named_parameters())
+    decays = optimiser._apply_decay_param_fun
+    for key in ("head.gau.gamma", "head.gau.ln.g", "head.gau.res_scale.scale", "backbone.stem.0.conv.weight"):
+        assert decays(names[key].name), key
+    for key in ("head.final_layer.bias", "backbone.stem.0.bn.weight", "backbone.stem.0.bn.bias"):
+        assert not decays(names[key].name), key

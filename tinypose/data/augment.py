@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinypose.config import AugmentConfig, InputConfig
-from tinypose.geometry import crop_image, crop_matrix, span, transform
+from tinypose.geometry import crop_image, crop_matrix, fit_box, span, transform
 from tinypose.section import Crop
 from tinypose.skeleton import Skeleton
 
@@ -63,6 +63,10 @@ def draw(
         box = _half_body(rng, box, joints, annotated, crop.padding, skeleton)
     scale = float(np.clip(1 + config.scale * rng.standard_normal(), 1 - config.scale, 1 + config.scale))
     box = np.concatenate([box[:2] - box[2:] * (scale - 1) / 2, box[2:] * scale])
+    if config.shift and rng.random() < config.shift_chance:
+        # In parts of the crop, which is `padding` times the grown box; a normal distribution cut to [-1, 1].
+        grown = fit_box(box, crop.size, crop.padding)[2:]
+        box[:2] += np.clip(rng.standard_normal(2) / 2, -1, 1) * config.shift * grown
     rotation = 0.0
     if rng.random() < config.rotation_chance:
         bound = 2 * config.rotation

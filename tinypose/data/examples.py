@@ -57,6 +57,7 @@ class TrainingSet:
         batch_size: people a batch, of all processes together.
         second: another crop of the same variation, such as a teacher's input; None: no other.
         variants: so many variations a person, which come again; None: a new one each epoch.
+        late: from which epoch on, counted from 0, crops vary otherwise, and how; None: never.
     """
 
     people: Sequence[Person]
@@ -68,6 +69,7 @@ class TrainingSet:
     batch_size: int
     second: InputConfig | None = None
     variants: int | None = None
+    late: tuple[int, AugmentConfig] | None = None
 
     @property
     def steps(self) -> int:
@@ -138,7 +140,9 @@ def vary(people: TrainingSet, epoch: int, number: int) -> Variation:
     if people.augment is None:
         return Variation(np.asarray(person.box, np.float64))
     rng = np.random.default_rng([people.seed, variant(people, epoch), number])
-    return draw(rng, person.box, person.joints, people.augment, people.crop, people.skeleton)
+    late = people.late is not None and epoch >= people.late[0]
+    augment = people.late[1] if late else people.augment
+    return draw(rng, person.box, person.joints, augment, people.crop, people.skeleton)
 
 
 def variant(people: TrainingSet, epoch: int) -> int:

@@ -46,6 +46,9 @@ def load_training_set(
         return load_whole_set(config, skeleton)
     people, lines = load_training(config.data, skeleton)
     batch_size = min(config.train.batch_size, len(people))
+    late = None
+    if config.late_augment is not None:
+        late = round(config.train.late * config.train.epochs), config.late_augment
     training = TrainingSet(
         people,
         skeleton,
@@ -56,6 +59,7 @@ def load_training_set(
         batch_size,
         second,
         variants,
+        late,
     )
     return training, lines
 

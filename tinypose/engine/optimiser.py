@@ -48,12 +48,18 @@ def make_optimiser(layer: nn.Layer, config: TrainConfig) -> paddle.optimizer.Opt
         return paddle.optimizer.Adam(
             config.learning_rate, parameters=parameters, weight_decay=decay, grad_clip=clip
         )
-    matrices = {p.name for p in parameters if p.ndim > 1}  # biases and batch norm are not drawn to zero
+    norms = [each for each in layer.sublayers() if isinstance(each, nn.BatchNorm2D)]
+    still = {parameter.name for each in norms for parameter in each.parameters()}
+    drawn = {  # biases and batch norm are not drawn to zero
+        parameter.name
+        for key, parameter in layer.named_parameters()
+        if not key.endswith("bias") and parameter.name not in still
+    }
     return paddle.optimizer.AdamW(
         config.learning_rate,
         parameters=parameters,
         weight_decay=config.weight_decay,
-        apply_decay_param_fun=lambda name: name in matrices,
+        apply_decay_param_fun=lambda name: name in drawn,
         grad_clip=clip,
     )
 
@@ -86,11 +92,13 @@ def restore_optimiser(optimiser: paddle.optimizer.Optimizer, layer: nn.Layer, st
 class Average:
     """An exponential moving average of a network's weights and batch norm statistics.
 
-    It follows faster in the beginning: the decay of step n is at most (1 + n) / (10 + n).
+    It follows faster in the beginning: the decay of step n is at most (1 + n) / (10 + n). With `warmup` steps
+    it is that of MMEngine, which RTMPose trains with: it follows by (1 - d) + d exp(-(1 + n) / warmup), d the
+    decay, and by all in step 0.
     """
 
-    def __init__(self, net: nn.Layer, decay: float):
-        self.decay = decay
+    def __init__(self, net: nn.Layer, decay: float, warmup: float | None = None):
+        self.decay, self.warmup = decay, warmup
         self.live = net.state_dict()
         self.values = {key: value.clone().detach() for key, value in self.live.items()}
 
@@ -98,5 +106,7 @@ class Average:
     def update(self, step: int) -> None:
         """Take in the weights after step `step`, counted from 0."""
         share = 1 - min(self.decay, (1 + step) / (10 + step))
+        if self.warmup is not None:
+            share = 1 - self.decay * (1 - math.exp(-(1 + step) / self.warmup)) if step else 1.0
         for key, value in self.values.items():
             value.lerp_(self.live[key].detach(), share)

@@ -169,7 +169,7 @@ def _prepare(
         inputs=inputs,
         optimiser=make_optimiser(objective, config.train),
         scaler=paddle.amp.GradScaler(enable=config.train.amp),
-        average=Average(net, config.train.ema) if config.train.ema else None,
+        average=Average(net, config.train.ema, config.train.ema_warmup) if config.train.ema else None,
         processes=processes,
         rank=rank,
     )
