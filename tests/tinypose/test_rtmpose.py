@@ -13,6 +13,7 @@ from tinypose.config import load_config
 from tinypose.engine.loss import PoseObjective
 from tinypose.engine.optimiser import rate_at
 from tinypose.engine.simcc_loss import simcc_kl
+from tinypose.errors import UserError
 from tinypose.models import build_model
 from tinypose.models.profile import count_parameters
 from tinypose.models.torch_file import as_paddle
@@ -106,9 +107,9 @@ def test_a_step_compiles_to_a_static_graph():
 @pytest.mark.parametrize(
     ("name", "joints", "bins"),
     [
-        ("256x192_halpe26", 26, (384, 512)),
-        ("256x192_wholebody", 133, (384, 512)),
-        ("256x256_hand", 21, (512, 512)),
+        ("halpe26_256x192", 26, (384, 512)),
+        ("wholebody_256x192", 133, (384, 512)),
+        ("hand_256x256", 21, (512, 512)),
     ],
 )
 def test_bodies_with_feet_whole_bodies_and_hands_are_configs(name, joints, bins):
@@ -119,3 +120,16 @@ def test_bodies_with_feet_whole_bodies_and_hands_are_configs(name, joints, bins)
     with paddle.no_grad():
         outputs = net(paddle.zeros([1, 3, config.input.height, config.input.width]))
     assert [each.shape for each in outputs] == [[1, joints, bins[0]], [1, joints, bins[1]]]
+
+
+def test_the_head_stands_on_tinyposes_backbone_too():
+    config = load_config("tinypose_simcc_256x192")
+    net = build_model(config, 17)
+    net.eval()
+    with paddle.no_grad():
+        outputs = net(paddle.zeros([1, 3, 256, 192]))
+    assert [each.shape for each in outputs] == [[1, 17, 384], [1, 17, 512]]
+    assert net.backbone.channels == 320 and not [key for key in net.state_dict() if "head_layer" in key]
+    assert set(net.stages) == {"stem", "stage2", "stage3", "stage4", "head"}
+    with pytest.raises(UserError, match="which 'hrnet' does not give"):
+        build_model(load_config("hrnet_w32_256x192", ["output={name: simcc}"]), 17)

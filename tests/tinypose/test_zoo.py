@@ -212,7 +212,8 @@ def test_the_table_is_well_formed():
             assert f"-{entry.sha256}_20" in entry.url and name.split("_")[0] in entry.url
             continue
         assert re.fullmatch(r"https://[\w.]*bcebos\.com/[\w/]+\.pdparams", entry.url)
-        assert name.removesuffix("_enhance").removeprefix("fall_") in entry.url
+        stem = name.removesuffix("_enhance").removeprefix("fall_")
+        assert stem.removesuffix("_864x480") in entry.url
 
 
 def test_weights_load_from_an_address(server, tmp_path):

@@ -34,6 +34,14 @@ def build_model(config: Config, joints: int) -> PoseNet:
                 f"model: output '{config.output.name}' needs an 'hrnet', found '{config.model.name}'"
             )
         settings["outputs"] = head.branches
+    if config.output.name == "simcc":
+        if config.model.name not in ("cspnext", "lite_hrnet"):
+            raise UserError(
+                f"model: output 'simcc' reads a map of a 32nd of the input, which '{config.model.name}' does "
+                "not give; expected 'cspnext' or 'lite_hrnet'"
+            )
+        if config.model.name == "lite_hrnet":
+            settings["coarsest"] = True
     backbone = BACKBONES[config.model.name](**settings)
     layer = head.build(backbone.channels, joints, config.output, config.input.size)
     return PoseNet(backbone, layer, head.key)

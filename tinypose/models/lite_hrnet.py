@@ -37,21 +37,17 @@ VARIANTS = {
 
 
 class LiteHRNet(nn.Layer):
-    """The network up to the feature map of the finest branch."""
+    """The network up to the feature map of the finest branch, or of the coarsest.
 
-    # What the paper calls the parts; a stage's number is how many branches it has.
-    stages = {
-        "stem": ["stem"],
-        "stage2": ["transition0", "stage0"],
-        "stage3": ["transition1", "stage1"],
-        "stage4": ["transition2", "stage2"],
-        "head": ["head_layer"],
-    }
+    Args:
+        variant: one of `VARIANTS`.
+        coarsest: give the coarsest branch's map, a 32nd of the input, for heads that need no places; then
+            nothing is brought back to the finest.
+    """
 
-    def __init__(self, variant: str):
+    def __init__(self, variant: str, coarsest: bool = False):
         super().__init__()
         config = VARIANTS[variant]
-        self.channels = config.width
         self.stem = Stem(STEM)
         before = [STEM]
         for index, modules in enumerate(config.modules):
@@ -60,11 +56,23 @@ class LiteHRNet(nn.Layer):
             setattr(self, f"transition{index}", make_transition(before, channels))
             setattr(self, f"stage{index}", stage)
             before = channels
-        self.head_layer = IterativeHead(before)
+        self.channels = before[-1] if coarsest else config.width
+        self.head_layer = None if coarsest else IterativeHead(before)
+
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """Return the layers of the paper's parts; a stage's number is how many branches it has."""
+        stages = {
+            "stem": ["stem"],
+            "stage2": ["transition0", "stage0"],
+            "stage3": ["transition1", "stage1"],
+            "stage4": ["transition2", "stage2"],
+        }
+        return stages if self.head_layer is None else stages | {"head": ["head_layer"]}
 
     @paddle.jit.not_to_static  # no branch depends on data, so nothing to translate: traced as it stands
     def forward(self, image: paddle.Tensor) -> paddle.Tensor:
-        """Turn images [N, 3, H, W] into features [N, channels, H / 4, W / 4]."""
+        """Turn images [N, 3, H, W] into features [N, channels, H / 4, W / 4], or H / 32 and W / 32."""
         maps = [self.stem(image)]
         for transition, stage in (
             (self.transition0, self.stage0),
@@ -73,7 +81,7 @@ class LiteHRNet(nn.Layer):
         ):
             # A branch that is new starts from the coarsest one there is.
             maps = stage([step(maps[min(i, len(maps) - 1)]) for i, step in enumerate(transition)])
-        return self.head_layer(maps)
+        return maps[-1] if self.head_layer is None else self.head_layer(maps)
 
 
 class Stem(nn.Layer):
