@@ -42,7 +42,8 @@ def test_every_shipped_config_loads_and_says_its_size_in_its_name(path):
     if loaded.output.gives == "people":  # sees whole pictures, in a square
         size = re.search(r"_(\d{3})(_|$)", path.stem)
         assert loaded.input.size == (int(size[1]), int(size[1]))
-    sets = {"crowdpose": "crowdpose14", "aic": "aic14", "mpii": "mpii16"}
+    sets = {"crowdpose": "crowdpose14", "aic": "aic14", "mpii": "mpii16", "halpe26": "halpe26"}
+    sets |= {"wholebody": "wholebody133", "hand": "hand21"}
     assert loaded.skeleton == sets.get(path.stem.split("_")[-1], "coco17")
     assert loaded.data.val is not None
 

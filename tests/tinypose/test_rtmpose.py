@@ -107,9 +107,9 @@ def test_a_step_compiles_to_a_static_graph():
 @pytest.mark.parametrize(
     ("name", "joints", "bins"),
     [
-        ("halpe26_256x192", 26, (384, 512)),
-        ("wholebody_256x192", 133, (384, 512)),
-        ("hand_256x256", 21, (512, 512)),
+        ("256x192_halpe26", 26, (384, 512)),
+        ("256x192_wholebody", 133, (384, 512)),
+        ("256x256_hand", 21, (512, 512)),
     ],
 )
 def test_bodies_with_feet_whole_bodies_and_hands_are_configs(name, joints, bins):
