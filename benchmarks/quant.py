@@ -2,11 +2,13 @@
 
     python benchmarks/quant.py [--size 128x96] [--shared ../shared] [--for CORE] [--train EPOCHS]
         [--charts FOLDER]
+    python benchmarks/quant.py --config CONFIG -o weights=FILE -o data.train... [-o KEY=VALUE]
 
 Calibrates on coco-mini train2017, measures on val2017, annotated boxes, no flip test. All is measured in this
 one run on this one machine. With `--train`, PaddleSlim's quantisation-aware training with its default
 settings, PACT and LSQ are trained as long as each other, on the same people, from the same plain INT8 network
-with nothing left in FP32. Needs the folder of real data and weights.
+with nothing left in FP32. Needs the folder of real data and weights; with `--config` another network, weights
+and people, as `compress quant` takes them.
 """
 
 from tinypose.cpu import prepare_cpu
@@ -34,7 +36,7 @@ from compress.quant.pact import train_quantised
 from compress.quant.result import sentences
 from compress.quant.simulate import quantisable
 from compress.quant.task import Task, read_task
-from tinypose.config import Config, load_config
+from tinypose.config import load_config
 from tinypose.console import out, table
 from tinypose.engine.loss import PoseObjective
 from tinypose.engine.train import batch_inputs, fit
@@ -60,13 +62,20 @@ def main() -> None:
     parser.add_argument("--for", dest="target", default="sdot", choices=["sdot", "no-sdot", "any"])
     parser.add_argument("--train", type=int, default=0, metavar="EPOCHS")
     parser.add_argument("--charts", type=Path, help="draw the sensitivities into this folder")
+    parser.add_argument("--config", help="another network's")
+    parser.add_argument("-o", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     args = parser.parse_args()
-    if not args.shared.is_dir():
-        sys.exit(f"{args.shared}: needs the real data and weights, which are not there")
-    config = real_config(args.shared, args.size, args.max_drop, args.target)
+    name = args.config or f"tinypose_{args.size}"
+    overrides = args.overrides
+    if args.config is None:
+        if not args.shared.is_dir():
+            sys.exit(f"{args.shared}: needs the real data and weights, which are not there")
+        overrides = [*published(args.shared, args.size), *overrides]
+    limits = [f"quant.max_drop={args.max_drop}", f"quant.target={args.target}"]
+    config = load_config(name, ["quant.method=ptq", *limits, *overrides])
 
     start = time.perf_counter()
-    task = read_task(config, Path(f"configs/tinypose_{args.size}.yml"))
+    task = read_task(config, Path(name))
     spent = {"reading, cropping, tracing, rewriting": time.perf_counter() - start}
     for part in PARTS:
         setattr(climb, part, timed(getattr(climb, part), part, spent))
@@ -92,7 +101,7 @@ def main() -> None:
     if args.train:
         rows += trained(task, result.fp32, net, args.train)
 
-    title = f"PP-TinyPose {args.size}, {len(task.crops)} people calibrated on"
+    title = f"{name}, {len(task.crops)} people calibrated on"
     title += f", {task.measure.people} measured"
     shown = [
         (name, count, f"{ap:.2f}", "" if spread is None else f"{spread:.2f}")
@@ -105,19 +114,17 @@ def main() -> None:
     times = [(name, f"{seconds:.1f}", f"{100 * seconds / total:.0f}") for name, seconds in spent.items()]
     out.print(table(f"compress quant: {total:.0f} s in all", ("part", "s", "%"), times))
     if args.charts:
-        draw(args.charts, task, args.size)
+        draw(args.charts, task, name.removeprefix("tinypose_"))
 
 
-def real_config(shared: Path, size: str, max_drop: float, target: str) -> Config:
-    """Return the config of a published network on coco-mini."""
-    options = [f"weights={shared}/weights/tinypose_{size}.pdparams", "quant.method=ptq"]
+def published(shared: Path, size: str) -> list[str]:
+    """Return the overrides that name a published network's weights, and coco-mini."""
+    options = [f"weights={shared}/weights/tinypose_{size}.pdparams"]
     data = shared / "data" / "coco-mini"
     for part in ("train", "val"):
         options += [f"data.{part}.annotations={data}/annotations/person_keypoints_{part}2017.json"]
         options += [f"data.{part}.images={data}/{part}2017"]
-    return load_config(
-        f"configs/tinypose_{size}.yml", [*options, f"quant.max_drop={max_drop}", f"quant.target={target}"]
-    )
+    return options
 
 
 def plain_int8(task: Task) -> tuple[Any, dict]:
@@ -132,7 +139,8 @@ def all_equalised(task: Task) -> tuple[Any, dict]:
     """Return the network equalised for INT8 in all convolutions, whatever they cost."""
     few = climb.some_batches(task, climb.SENSITIVITY_PEOPLE)
     statistics = climb.channel_statistics(task.graph, batches_of(task.crops, task.config))
-    found = climb.equalised(task.graph, statistics, climb.noise_gains(task.graph, few))
+    gains = climb.noise_gains(task.graph, few)
+    found = climb.equalised(*climb.open_worthwhile(task.graph, statistics, gains), gains)
     return found[0], climb.calibrated(task, *found)
 
 

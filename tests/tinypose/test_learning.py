@@ -20,6 +20,10 @@ STILL = [
     "augment.flip_chance=0",
     "augment.half_body_chance=0",
     "augment.drop_chance=0",
+    "augment.shift=0",
+    "augment.color=0",
+    "late_augment=null",
+    "train.late=1",
     "eval.flip=false",
 ]
 
@@ -54,6 +58,7 @@ def twenty_people(shared, folder):
         ("tinypose_128x96", []),
         ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "output.sigma=1"]),
         ("hrnet_w18_128x96", []),
+        ("rtmpose_t_256x192", ["input.width=96", "input.height=128", "output.sigma=[3.5,4]"]),
     ],
 )
 def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
