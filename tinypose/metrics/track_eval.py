@@ -39,7 +39,8 @@ def track_metrics(
     hota, clear, identity = _library()
     if unknown := sorted(set(found) - set(truth)):
         raise UserError(
-            f"results of '{unknown[0]}', of which there is no truth; there are: {', '.join(sorted(truth)[:9])}"
+            f"results of '{unknown[0]}', of which there is no truth; there are: "
+            f"{', '.join(sorted(truth)[:9])}"
         )
     nothing = Tracks(*(np.zeros(shape) for shape in (0, 0, (0, 4), 0)))
     parts: dict[str, list[dict[str, Any]]] = {"hota": [], "clear": [], "identity": []}
