@@ -117,3 +117,27 @@ def test_what_needs_crops_is_refused(shared, tmp_path, monkeypatch, capsys, word
     assert call(monkeypatch, "quant", "-c", CONFIG, *given, *words, "--output", tmp_path / "q") == 2
     assert "for networks that see crops" in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "q").exists()
+
+
+@pytest.mark.slow  # ten minutes: the published network at its own size
+def test_the_published_detector_keeps_its_box_ap(shared, tmp_path, monkeypatch):
+    from lite_deploy.evaluation import measure_boxes, on_normalised
+    from lite_deploy.export import export
+    from lite_deploy.verify import noise_crops, open_or_interpret, verify
+
+    words = [f"-o{each}" for each in options(shared)]
+    code = call(monkeypatch, "quant", "-c", CONFIG, *words, "--max-drop", 0.5, "--output", tmp_path / "q")
+    record = read_package(tmp_path / "q")[2]
+    chosen = next(rung for rung in record.rungs if rung.name == record.chosen)
+    assert code == 0 and record.fp32_ap - chosen.accuracy.mean <= 0.5
+
+    config = load_any_config(CONFIG, options(shared))
+    models = ["x86_fp32", "arm_fp16", "arm_int8"]
+    artifact = export(config, tmp_path / "out", CONFIG, quant=tmp_path / "q", models=models)
+    assert artifact.origin.int8_for == "sdot" and artifact.origin.quantised == chosen.quantised
+    _, rows = verify(artifact, tmp_path / "out", noise_crops(artifact, 1))
+    assert {row.parity.model for row in rows} >= {"onnx_int8", *models}
+    assert all(row.passed is not False and row.parity.correlation > 0.95 for row in rows)
+    network, _ = open_or_interpret(artifact, tmp_path / "out", artifact.model("arm_int8"))
+    found = measure_boxes(artifact, on_normalised(artifact, network))
+    assert found.metrics["AP"] == pytest.approx(chosen.accuracy.aps[0], abs=0.5)
