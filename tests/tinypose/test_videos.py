@@ -1,0 +1,195 @@
+"""Drawn videos, and FairMOT's training on them: who is who, targets, mixing sets, going on after a stop."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from tinypose import Video
+from tinypose.cli import app
+from tinypose.config import DatasetConfig
+from tinypose.data.synthetic.video import draw_video
+from tinypose.data.synthetic.video_set import draw_videos
+from tinypose.data.tracked import TrackedPicture, load_tracked, make_tracked_batch, see
+from tinypose.data.tracks import read_tracks
+from tinypose.detection.boxes import iou
+from tinypose.detection.config import LetterboxConfig, TrackedConfig, load_detector_config
+from tinypose.errors import UserError
+from tinypose.models.weights import read_params
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn") / "videos"
+    draw_videos(folder, 2, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
+    return folder
+
+
+def test_text_json_and_film_say_the_same(videos):
+    text = read_tracks(videos / "sequences", truth=True)
+    told = read_tracks(videos / "annotations.json", truth=True)
+    assert sorted(text) == sorted(told) == ["0001", "0002"]
+    for name, one in text.items():
+        for field in ("frames", "ids", "boxes", "counts"):
+            np.testing.assert_allclose(getattr(one, field), getattr(told[name], field), err_msg=field)
+        film = list(Video(videos / "videos" / f"{name}.mp4"))
+        assert len(film) == len(list((videos / "sequences" / name / "img1").glob("*.jpg"))) == 8
+        still = cv2.imread(str(videos / "sequences" / name / "img1" / "000005.jpg"))[..., ::-1]
+        assert np.abs(film[4].image.astype(int) - still).mean() < 12, "the film's frame is the picture's"
+
+
+def test_people_keep_their_clothes_and_move_steadily():
+    frames = list(draw_video(5, 1, (320, 192), (4, 4), 2.0, 10))
+    for number in range(1, 5):
+        boxes = [each.truth.box for frame in frames for each in frame.people if each.number == number]
+        middles = np.array([x + w / 2 for x, _, w, _ in boxes if x > 0 and x + w < 320])
+        if len(middles) > 1:
+            assert np.abs(np.diff(middles)).max() < 40
+
+
+def test_people_cross():
+    crossings = 0
+    for index in range(3):
+        for frame in draw_video(0, index, (320, 192), (6, 6), 2.0, 5):
+            boxes = np.array([each.truth.box for each in frame.people])
+            overlap = iou(boxes, boxes) - np.eye(len(boxes))
+            crossings += int((overlap > 0.3).sum() // 2)
+    assert crossings > 10
+
+
+def test_the_same_command_again_changes_nothing(videos):
+    before = {path: path.stat().st_mtime_ns for path in videos.rglob("*") if path.is_file()}
+    draw_videos(videos, 2, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
+    assert before == {path: path.stat().st_mtime_ns for path in videos.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="holds a set drawn as"):
+        draw_videos(videos, 3, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
+
+
+def test_a_set_that_was_cut_short_ends_the_same(videos, tmp_path):
+    half = tmp_path / "half"
+    draw_videos(half, 2, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
+    (half / "annotations.json").unlink()
+    (half / "videos" / "0002.mp4").unlink()
+    (half / "partial").mkdir()
+    draw_videos(half, 2, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
+    for path in videos.rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (half / path.relative_to(videos)).read_bytes(), path.name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--width", "161"], "even"),
+        (["--most", "99"], "most people"),
+        (["--seconds", "0"], "seconds"),
+        (["--images", "0"], "videos"),
+    ],
+)
+def test_bounds_of_the_command(tmp_path, arguments, says):
+    result = CliRunner().invoke(app, ["synth", "--video", "--output", str(tmp_path / "v"), *arguments])
+    assert isinstance(result.exception, UserError) and says in str(result.exception)
+
+
+def config_of(videos, **train):
+    overrides = [f"train.{key}={value}" for key, value in train.items()]
+    return load_detector_config(
+        "fairmot_synthetic",
+        [
+            f"data.train.annotations={videos / 'annotations.json'}",
+            f"data.train.images={videos / 'sequences'}",
+            "data.val=null", "input.width=96", "input.height=64", "model.width=8", "model.looks=8",
+            "train.workers=0", *overrides,
+        ],
+    )  # fmt: skip
+
+
+def sets(videos, count):
+    annotations = videos / "annotations.json"
+    return [DatasetConfig(annotations=annotations, images=videos / "sequences")] * count
+
+
+def test_people_of_several_sets_are_different_people(videos, tmp_path):
+    config = config_of(videos)
+    one, lines = load_tracked(sets(videos, 1), config)
+    two, _ = load_tracked(sets(videos, 2), config)
+    assert two.identities == 2 * one.identities and len(two.people) == 2 * len(one.people)
+    assert f"{one.identities} people to tell apart" in lines[0]
+    later = two.people[len(one.people)]
+    assert later.identities.min() >= one.identities
+    assert one.digest() != two.digest()
+    nameless = json.loads((videos / "annotations.json").read_text())
+    for each in nameless["annotations"]:
+        del each["track_id"]
+    (tmp_path / "boxes.json").write_text(json.dumps(nameless))
+    boxes = DatasetConfig(annotations=tmp_path / "boxes.json", images=videos / "sequences")
+    mixed, _ = load_tracked([*sets(videos, 1), boxes], config)
+    assert mixed.identities == one.identities
+    assert (mixed.people[-1].identities == -1).all()
+    with pytest.raises(UserError, match="nobody to tell apart"):
+        load_tracked([boxes], config)
+
+
+def test_batches_are_the_same_each_time_and_vary_by_epoch(videos):
+    tracked, _ = load_tracked(sets(videos, 1), config_of(videos))
+    one, same, next_epoch = (make_tracked_batch(tracked, epoch, np.arange(4)) for epoch in (0, 0, 1))
+    np.testing.assert_array_equal(one.images, same.images)
+    assert not np.array_equal(one.images, next_epoch.images)
+    heatmap, place, offset, size, there, identity = one.targets
+    assert heatmap.shape == (4, 1, 16, 24) and place.shape == there.shape == identity.shape == (4, 16)
+    assert (heatmap.reshape(4, -1)[np.arange(4)[:, None], place][there > 0] == 1).all()
+    assert (identity[there == 0] == -1).all() and identity.max() < tracked.identities
+
+
+@given(st.integers(0, 2**31))
+def test_boxes_move_with_the_picture(seed):
+    """A bright rectangle is where its box says after all variation, up to what a turn adds."""
+    rng = np.random.default_rng(seed)
+    image = np.zeros((120, 200, 3), np.uint8)
+    x, y, w, h = rng.integers(60, 90), rng.integers(30, 50), rng.integers(30, 50), rng.integers(30, 50)
+    image[y : y + h, x : x + w] = 255
+    picture = TrackedPicture(1, None, (200, 120), np.array([[x, y, w, h]], np.float32), np.array([5]))
+    settings = LetterboxConfig(width=192, height=128)
+    vary = replace_config(rotation=0, shear=0, color=0, shift=0.05)
+    seen, corners, who = see(image, picture, settings, vary, np.random.default_rng(seed))
+    assert who.tolist() == [5]
+    rows, columns = np.nonzero(seen[..., 0] > 200)
+    found = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+    np.testing.assert_allclose(corners[0], found, atol=2.0)
+
+
+def replace_config(**changes):
+    return TrackedConfig().model_copy(update=changes)
+
+
+def test_training_learns_goes_on_and_loads_again(videos, tmp_path):
+    from tinypose.detection.weights import load_detector
+    from tinypose.engine.train_fairmot import train_fairmot
+
+    config = config_of(videos, epochs=4, batch_size=4, warmup_steps=0)
+    record = train_fairmot(config, tmp_path / "whole", quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "epochs.jsonl").read_text().splitlines()]
+    assert record["loss"] < 0.6 * lines[0]["loss"]
+    with pytest.raises(UserError, match="holds a run already"):
+        train_fairmot(config, tmp_path / "whole", quiet=True)
+    net = load_detector(config.model_copy(update={"weights": str(tmp_path / "whole" / "last.pdparams")}))
+    assert net.reid.classifier.weight.shape[1] == load_tracked(sets(videos, 1), config)[0].identities
+    # From weights of other people, on two sets: all but the classifier is taken over.
+    more = config.model_copy(
+        update={
+            "weights": str(tmp_path / "whole" / "last.pdparams"),
+            "data": config.data.model_copy(
+                update={"sets": dict(zip("ab", sets(videos, 2), strict=True)), "datasets": ("a", "b")}
+            ),
+            "train": config.train.model_copy(update={"epochs": 1, "learning_rate": 1e-9}),
+        }
+    )
+    train_fairmot(more, tmp_path / "more", quiet=True)
+    before, after = (read_params(tmp_path / name / "last.pdparams") for name in ("whole", "more"))
+    key = "detector.head.size.2.conv.weight"
+    np.testing.assert_allclose(before[key], after[key], atol=1e-5)
+    assert after["reid.classifier.weight"].shape[1] == 2 * before["reid.classifier.weight"].shape[1]
