@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tinypose.codecs.centres import letterbox
 from tinypose.codecs.fairmot import FairMOTCodec
+from tinypose.config import LetterboxConfig
 from tinypose.data.tracked import encode
-from tinypose.detection.config import LetterboxConfig, load_detector_config
+from tinypose.detection.config import load_detector_config
 from tinypose.detection.detector import GREY, Detector, fit_whole
 from tinypose.detection.weights import build_detector, load_detector, person_only
 from tinypose.errors import UserError

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tinypose import Video
+from tinypose.boxes import iou
 from tinypose.cli import app
-from tinypose.config import DatasetConfig
+from tinypose.config import DatasetConfig, LetterboxConfig
 from tinypose.data.synthetic.video import draw_video
 from tinypose.data.synthetic.video_set import draw_videos
 from tinypose.data.tracked import TrackedPicture, load_tracked, make_tracked_batch, see
 from tinypose.data.tracks import read_tracks
-from tinypose.detection.boxes import iou
-from tinypose.detection.config import LetterboxConfig, TrackedConfig, load_detector_config
+from tinypose.detection.config import TrackedConfig, load_detector_config
 from tinypose.errors import UserError
 from tinypose.models.weights import read_params
 
