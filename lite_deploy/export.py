@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.graph.cost import cost_rows
+from compress.graph.cost import Cost, cost_rows
 from compress.graph.ir import Graph
 from compress.graph.rewrite import fold, rewrite
 from compress.graph.rules.gates import split_gates
@@ -179,7 +179,7 @@ def _record(
     )
 
 
-def _cost_record(kind, before, after) -> CostRecord:
+def _cost_record(kind: str, before: Cost, after: Cost) -> CostRecord:
     return CostRecord(
         kind=kind,
         operators=(before.operators, after.operators),

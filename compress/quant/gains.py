@@ -34,7 +34,7 @@ def noise_gains(graph: Graph, batches: Iterable[np.ndarray]) -> dict[str, np.nda
     for images in batches:
         written: dict[str, paddle.Tensor] = {}
 
-        def keep(node: Node, outputs: list[paddle.Tensor], written=written) -> None:
+        def keep(node: Node, outputs: list[paddle.Tensor], written: dict = written) -> None:
             if node.name in convolutions:
                 outputs[0].retain_grads()
                 written[node.name] = outputs[0]

@@ -4,13 +4,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from paddle.pir import Operation, Value
 
 from compress.graph.trace.reader import Reader
 
 _LIMIT = float(np.finfo(np.float32).max)  # stands for no limit
 
 
-def plus(reader: Reader, operator) -> None:
+def plus(reader: Reader, operator: Operation) -> None:
     """Read x + y or x - y, where y may be a tensor, a bias of the layer before it, or constants."""
     first, second = operator.operands_source()
     minus = operator.name() == "pd_op.subtract"
@@ -35,7 +36,7 @@ def plus(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("add", inputs, attrs={"relu": False}))
 
 
-def _becomes_bias(reader: Reader, tensor: str, value, values: np.ndarray) -> bool:
+def _becomes_bias(reader: Reader, tensor: str, value: Value, values: np.ndarray) -> bool:
     """Give the node before it its bias, if that is what is added; say whether it was."""
     last = reader.nodes[-1] if reader.nodes else None
     owned = last is not None and reader.owners.get(value.id) == last.name.partition("@")[0]
@@ -51,7 +52,7 @@ def _becomes_bias(reader: Reader, tensor: str, value, values: np.ndarray) -> boo
     return True
 
 
-def product(reader: Reader, operator) -> None:
+def product(reader: Reader, operator: Operation) -> None:
     """Read x * y, where y may be a tensor or constants."""
     first, second = operator.operands_source()
     if first.id in reader.arrays:
@@ -68,7 +69,7 @@ def product(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("multiply", [reader.tensor(first), reader.tensor(second)]))
 
 
-def quotient(reader: Reader, operator) -> None:
+def quotient(reader: Reader, operator: Operation) -> None:
     """Read x / y, where one may be constants."""
     first, second = operator.operands_source()
     if second.id in reader.arrays:
@@ -85,7 +86,7 @@ def quotient(reader: Reader, operator) -> None:
         reader.write(operator, reader.node("divide", [reader.tensor(first), reader.tensor(second)]))
 
 
-def scale(reader: Reader, operator) -> None:
+def scale(reader: Reader, operator: Operation) -> None:
     source, factor = operator.operands_source()
     attrs = operator.attrs()
     scale, bias = np.float32(reader.arrays[factor.id]), np.float32(attrs["bias"])
@@ -120,16 +121,16 @@ def _varying(shape: list[int], array: np.ndarray) -> int | None:
     return None if equal else axes[0]
 
 
-def power(exponent: float) -> Callable[[Reader, object], None]:
+def power(exponent: float) -> Callable[[Reader, Operation], None]:
     return lambda reader, operator: _raised(reader, operator, exponent)
 
 
-def _raised(reader: Reader, operator, exponent: float) -> None:
+def _raised(reader: Reader, operator: Operation, exponent: float) -> None:
     inputs = [reader.tensor(operator.operands_source()[0])]
     reader.write(operator, reader.node("power", inputs, attrs={"exponent": float(exponent)}))
 
 
-def pow_(reader: Reader, operator) -> None:
+def pow_(reader: Reader, operator: Operation) -> None:
     """Read a power whose exponent is an attribute or a constant."""
     if operator.name() == "pd_op.pow":
         _raised(reader, operator, operator.attrs()["y"])
@@ -140,14 +141,14 @@ def pow_(reader: Reader, operator) -> None:
     _raised(reader, operator, reader.arrays[exponent.id].item())
 
 
-def clip(reader: Reader, operator) -> None:
+def clip(reader: Reader, operator: Operation) -> None:
     source, *limits = operator.operands_source()
     lowest, highest = (float(np.clip(reader.arrays[each.id].item(), -_LIMIT, _LIMIT)) for each in limits)
     attrs = {"min": lowest, "max": highest}
     reader.write(operator, reader.node("clip", [reader.tensor(source)], attrs=attrs))
 
 
-def bounded(reader: Reader, operator) -> None:
+def bounded(reader: Reader, operator: Operation) -> None:
     """Read a maximum or minimum with one constant."""
     first, second = operator.operands_source()
     if first.id in reader.arrays:
@@ -159,12 +160,12 @@ def bounded(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("clip", [reader.tensor(first)], attrs=bounds))
 
 
-def relu6(reader: Reader, operator) -> None:
+def relu6(reader: Reader, operator: Operation) -> None:
     inputs = [reader.tensor(operator.operands_source()[0])]
     reader.write(operator, reader.node("clip", inputs, attrs={"min": 0.0, "max": 6.0}))
 
 
-def layer_norm(reader: Reader, operator) -> None:
+def layer_norm(reader: Reader, operator: Operation) -> None:
     """Read a norm over the last axis as its parts."""
     source, scale, bias = operator.operands_source()
     last = len(source.shape) - 1
@@ -188,7 +189,7 @@ def layer_norm(reader: Reader, operator) -> None:
     reader.write(operator, result)
 
 
-def norm(reader: Reader, operator) -> None:
+def norm(reader: Reader, operator: Operation) -> None:
     """Read the Euclidean length along an axis: the root of the mean square, times the root of the count."""
     source, attrs = operator.operands_source()[0], operator.attrs()
     if attrs["porder"] != 2.0 or attrs["asvector"]:
@@ -200,18 +201,18 @@ def norm(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("power", [total], attrs={"exponent": 0.5}))
 
 
-def mean(reader: Reader, operator) -> None:
+def mean(reader: Reader, operator: Operation) -> None:
     reader.write(operator, _mean_node(reader, operator))
 
 
-def total(reader: Reader, operator) -> None:
+def total(reader: Reader, operator: Operation) -> None:
     """Read a sum over axes as their mean, times their count."""
     source, result = operator.operands_source()[0], operator.result(0)
     count = np.float32(math.prod(source.shape) / math.prod(result.shape))
     reader.write(operator, scaled(reader, _mean_node(reader, operator), result.shape, count, np.float32(0)))
 
 
-def _mean_node(reader: Reader, operator) -> str:
+def _mean_node(reader: Reader, operator: Operation) -> str:
     source, axes = operator.operands_source()
     ndim, keep = len(source.shape), bool(operator.attrs()["keepdim"])
     axes = sorted(axis % ndim for axis in reader.numbers(axes)) or list(range(ndim))

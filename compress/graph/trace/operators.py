@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from paddle.pir import Operation
 
 from compress.graph.trace import arithmetic
 from compress.graph.trace.reader import Reader
@@ -10,7 +11,7 @@ from compress.graph.trace.reader import Reader
 _VIEWS = ("reshape", "transpose", "flatten", "squeeze", "unsqueeze")
 
 
-def read(reader: Reader, operator) -> None:
+def read(reader: Reader, operator: Operation) -> None:
     """Read one operator: append its nodes, or note its constants.
 
     Raises:
@@ -43,7 +44,7 @@ def read(reader: Reader, operator) -> None:
         raise NotImplementedError(f"the network uses operator '{name}', which graphs do not have")
 
 
-def _constant(reader: Reader, operator) -> None:
+def _constant(reader: Reader, operator: Operation) -> None:
     """Note what a view or a part of a constant is."""
     value, result = operator.operands_source()[0], operator.result(0)
     array = reader.arrays[value.id]
@@ -56,7 +57,7 @@ def _constant(reader: Reader, operator) -> None:
     reader.owners[result.id] = reader.owners.get(value.id, "")
 
 
-def _convolution(reader: Reader, operator) -> None:
+def _convolution(reader: Reader, operator: Operation) -> None:
     source, weight = operator.operands_source()[:2]
     attrs = operator.attrs()
     if attrs["padding_algorithm"] != "EXPLICIT" or attrs["data_format"] != "NCHW":
@@ -80,7 +81,7 @@ def _convolution(reader: Reader, operator) -> None:
     reader.write(operator, reader.node(kind, [reader.tensor(source)], name, attrs=kept, params=params))
 
 
-def _deformable(reader: Reader, operator) -> None:
+def _deformable(reader: Reader, operator: Operation) -> None:
     x, offset, weight, mask = operator.operands_source()
     attrs = operator.attrs()
     if attrs["groups"] != 1 or attrs["deformable_groups"] != 1:
@@ -104,7 +105,7 @@ def _two(padding: list[int]) -> list[int]:
     return [top, left]
 
 
-def _batch_norm(reader: Reader, operator) -> None:
+def _batch_norm(reader: Reader, operator: Operation) -> None:
     source, mean, variance, scale, bias = operator.operands_source()
     params = {"scale": scale, "bias": bias, "mean": mean, "variance": variance}
     params = {key: reader.array(value) for key, value in params.items()}
@@ -113,13 +114,13 @@ def _batch_norm(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("batch_norm", inputs, name, attrs=attrs, params=params))
 
 
-def _softmax(reader: Reader, operator) -> None:
+def _softmax(reader: Reader, operator: Operation) -> None:
     source = operator.operands_source()[0]
     attrs = {"axis": operator.attrs()["axis"] % len(source.shape)}
     reader.write(operator, reader.node("softmax", [reader.tensor(source)], attrs=attrs))
 
 
-def _matmul(reader: Reader, operator) -> None:
+def _matmul(reader: Reader, operator: Operation) -> None:
     first, second = operator.operands_source()
     attrs = operator.attrs()
     turned = {key: bool(attrs.get(key, False)) for key in ("transpose_x", "transpose_y")}
@@ -138,14 +139,14 @@ def _matmul(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("linear", [x], reader.owners.get(second.id) or None, params=params))
 
 
-def _concat(reader: Reader, operator) -> None:
+def _concat(reader: Reader, operator: Operation) -> None:
     members, axis = operator.operands_source()
     attrs = _along(operator, reader.arrays[axis.id], len(operator.result(0).shape))
     parts = [reader.tensor(value) for value in reader.lists[members.id]]
     reader.write(operator, reader.node("concat", parts, attrs=attrs))
 
 
-def _stack(reader: Reader, operator) -> None:
+def _stack(reader: Reader, operator: Operation) -> None:
     members, shape = operator.operands_source()[0], list(operator.result(0).shape)
     attrs = _along(operator, operator.attrs()["axis"], len(shape))
     axis = attrs.get("axis", 1)
@@ -155,7 +156,7 @@ def _stack(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("concat", parts, attrs=attrs))
 
 
-def _split(reader: Reader, operator) -> None:
+def _split(reader: Reader, operator: Operation) -> None:
     source, axis = operator.operands_source()[0], operator.operands_source()[-1]
     attrs = _along(operator, reader.arrays[axis.id], len(source.shape))
     length = source.shape[attrs.get("axis", 1)]
@@ -171,7 +172,7 @@ def _split(reader: Reader, operator) -> None:
     reader.lists[operator.result(0).id] = [parts] if len(sections) == 1 else parts
 
 
-def _along(operator, axis: int | np.ndarray, ndim: int) -> dict[str, int]:
+def _along(operator: Operation, axis: int | np.ndarray, ndim: int) -> dict[str, int]:
     """Return the attribute of what works along an axis: none where those are the channels."""
     axis = int(axis) % ndim
     if axis == 0:
@@ -179,7 +180,7 @@ def _along(operator, axis: int | np.ndarray, ndim: int) -> dict[str, int]:
     return {} if axis == 1 else {"axis": axis}
 
 
-def _slice(reader: Reader, operator) -> None:
+def _slice(reader: Reader, operator: Operation) -> None:
     source, result = operator.operands_source()[0], operator.result(0)
     tensor = reader.tensor(source)
     for axis, start, stop in _bounds(reader, operator):
@@ -194,7 +195,7 @@ def _slice(reader: Reader, operator) -> None:
     reader.write(operator, tensor)
 
 
-def _bounds(reader: Reader, operator) -> list[tuple[int, int, int]]:
+def _bounds(reader: Reader, operator: Operation) -> list[tuple[int, int, int]]:
     """Return (axis, start, stop) of a slice, counted from the front."""
     source, starts, stops = operator.operands_source()
     bounds = []
@@ -205,7 +206,7 @@ def _bounds(reader: Reader, operator) -> list[tuple[int, int, int]]:
     return bounds
 
 
-def _view(reader: Reader, operator) -> None:
+def _view(reader: Reader, operator: Operation) -> None:
     """Read a reshape or a transposition, or a channel shuffle of three of them.
 
     That is reshape to [N, g, C/g, H, W], transpose [0, 2, 1, 3, 4], reshape to [N, C, H, W]. What may be the
@@ -231,7 +232,7 @@ def _splits_channels(shape: list[int], into: list[int]) -> bool:
     return into[0] == shape[0] and into[1] * into[2] == shape[1] and into[3:] == shape[2:]
 
 
-def _resize(reader: Reader, operator) -> None:
+def _resize(reader: Reader, operator: Operation) -> None:
     source, attrs = operator.operands_source()[0], operator.attrs()
     size, before = list(operator.result(0).shape[2:]), list(source.shape[2:])
     if (
@@ -250,7 +251,7 @@ def _resize(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("resize_bilinear", [reader.tensor(source)], attrs=kept))
 
 
-def _pool(reader: Reader, operator) -> None:
+def _pool(reader: Reader, operator: Operation) -> None:
     source, kernel = operator.operands_source()
     attrs = operator.attrs()
     kernel = [int(each) for each in reader.arrays[kernel.id]]
@@ -274,7 +275,7 @@ def _pool(reader: Reader, operator) -> None:
     reader.write(operator, reader.node("average_pool", [reader.tensor(source)], attrs={"size": after}))
 
 
-def _dropout(reader: Reader, operator) -> None:
+def _dropout(reader: Reader, operator: Operation) -> None:
     source, _, probability = operator.operands_source()
     if operator.attrs()["mode"] == "upscale_in_train":
         _identity(reader, operator)
@@ -284,26 +285,26 @@ def _dropout(reader: Reader, operator) -> None:
     reader.write(operator, scaled)
 
 
-def _identity(reader: Reader, operator) -> None:
+def _identity(reader: Reader, operator: Operation) -> None:
     reader.write(operator, reader.tensor(operator.operands_source()[0]))
 
 
-def _plain(kind: str) -> Callable[[Reader, object], None]:
+def _plain(kind: str) -> Callable[[Reader, Operation], None]:
     """Return a reader for an operator with one input and nothing to say."""
 
-    def read_one(reader: Reader, operator) -> None:
+    def read_one(reader: Reader, operator: Operation) -> None:
         reader.write(operator, reader.node(kind, [reader.tensor(operator.operands_source()[0])]))
 
     return read_one
 
 
-def _hard_sigmoid(reader: Reader, operator) -> None:
+def _hard_sigmoid(reader: Reader, operator: Operation) -> None:
     attrs = {key: float(operator.attrs()[key]) for key in ("slope", "offset")}
     inputs = [reader.tensor(operator.operands_source()[0])]
     reader.write(operator, reader.node("hard_sigmoid", inputs, attrs=attrs))
 
 
-READERS: dict[str, Callable[[Reader, object], None]] = {
+READERS: dict[str, Callable[[Reader, Operation], None]] = {
     "pd_op.conv2d": _convolution,
     "pd_op.depthwise_conv2d": _convolution,
     "pd_op.conv2d_transpose": _convolution,

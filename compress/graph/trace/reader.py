@@ -2,6 +2,7 @@
 
 import numpy as np
 import paddle
+from paddle.pir import Operation, Value
 
 from compress.graph.ir import Node
 
@@ -29,7 +30,7 @@ class Reader:
         self._layers = {each.name: (name, each) for name, each in net.named_parameters()}
         self._layers |= {each.name: (name, each) for name, each in net.named_buffers()}
 
-    def tensor(self, value) -> str:
+    def tensor(self, value: Value) -> str:
         """Return the name of the tensor that holds `value`."""
         if value.id not in self._names and value.id in self.pending:
             self.view(self.pending[value.id][0])
@@ -38,16 +39,22 @@ class Reader:
             raise NotImplementedError(f"an operator reads the result of '{name}' as a tensor of the network")
         return self._names[value.id]
 
-    def write(self, operator, tensor: str) -> None:
+    def write(self, operator: Operation, tensor: str) -> None:
         """Note that the operator's first result is `tensor`."""
         self._names[operator.result(0).id] = tensor
 
-    def name(self, value, tensor: str) -> None:
+    def name(self, value: Value, tensor: str) -> None:
         """Note that `value` is `tensor`."""
         self._names[value.id] = tensor
 
     def node(
-        self, kind: str, inputs: list[str], name: str | None = None, count: int = 1, attrs=None, params=None
+        self,
+        kind: str,
+        inputs: list[str],
+        name: str | None = None,
+        count: int = 1,
+        attrs: dict | None = None,
+        params: dict | None = None,
     ) -> str | list[str]:
         """Append a node and return what it writes: a tensor, or `count` tensors."""
         name = name or f"{kind}_{len(self.nodes)}"
@@ -58,22 +65,22 @@ class Reader:
         self.nodes.append(Node(kind, name, inputs, outputs, attrs or {}, params or {}))
         return name if count == 1 else outputs
 
-    def array(self, value) -> np.ndarray:
+    def array(self, value: Value) -> np.ndarray:
         """Return a parameter or constant as float32."""
         return np.ascontiguousarray(self.arrays[value.id], dtype=np.float32)
 
-    def numbers(self, value) -> list[int]:
+    def numbers(self, value: Value) -> list[int]:
         """Return a constant list of whole numbers, such as axes."""
         return [int(each) for each in np.ravel(self.arrays[value.id])]
 
-    def parameter(self, operator) -> None:
+    def parameter(self, operator: Operation) -> None:
         """Note a parameter or buffer."""
         full_name, parameter = self._layers[operator.attrs()["parameter_name"]]
         value = operator.result(0)
         self.arrays[value.id] = parameter.numpy()
         self.owners[value.id] = full_name.rpartition(".")[0]
 
-    def view(self, operator) -> None:
+    def view(self, operator: Operation) -> None:
         """Append what gives the numbers of a tensor another shape, or its axes another order."""
         value, result = operator.operands_source()[0], operator.result(0)
         before, after = list(value.shape), list(result.shape)
