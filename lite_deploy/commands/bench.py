@@ -19,6 +19,8 @@ from lite_deploy.commands.devices import (
 )
 from lite_deploy.commands.options import FolderArgument
 
+CROWD = 5  # people in the drawn picture that bottom-up networks are measured with
+
 
 def bench(
     folder: FolderArgument,
@@ -87,16 +89,20 @@ def bench(
     for name in model:
         artifact.model(name)
     counts = _counts(threads)
-    if artifact.output.gives == "people":
-        raise UserError(f"{folder}: a bottom-up network; expected one on a person's crop, or a detector")
-    if box is not None and artifact.input.fit in ("squeeze", "letterbox"):
+    everybody = artifact.output.gives == "people"
+    if box is not None and artifact.input.fit != "person":
         raise UserError("--box: this network sees the whole picture")
-    scene = _scene(image, box)
+    scene = _scene(image, box, people=CROWD if everybody else 1)
     if resume and (output is None or overwrite):
         raise UserError("--resume: expected the file to go on with, --output FILE, and no --overwrite")
     if max_rounds < rounds:
         raise UserError(f"--max-rounds {max_rounds}: expected {rounds} (--rounds) or more")
     chosen = choose_runner(device, runner, python, paddle_lite)
+    if everybody and chosen.kind == "cpp":
+        raise UserError(
+            f"{folder}: a bottom-up network; the C++ runner does not find people in its maps: use "
+            "--runner python, here or on a board that has Python"
+        )
     options = Options(
         rounds=rounds,
         max_rounds=max_rounds,
@@ -172,7 +178,7 @@ def _counts(text: str) -> list[int]:
     return sorted({int(each) for each in text.split(",")})
 
 
-def _scene(image: Path | None, box: str | None):
+def _scene(image: Path | None, box: str | None, people: int):
     from lite_deploy.bench.scene import Scene, default_scene
     from tinypose.errors import UserError
     from tinypose.images import read_image
@@ -180,7 +186,7 @@ def _scene(image: Path | None, box: str | None):
     if image is None:
         if box is not None:
             raise UserError("--box: needs --image")
-        return default_scene()
+        return default_scene(people)
     picture = read_image(image)
     if box is None:
         return Scene(picture, (0.0, 0.0, float(picture.shape[1]), float(picture.shape[0])))

@@ -46,9 +46,25 @@ class SteeredConv(nn.Layer):
     def forward(self, x: paddle.Tensor, steer: paddle.Tensor, dilation: int = 1) -> paddle.Tensor:
         """Keep the shape [N, C, H, W]; `steer` [N, 4 or 6, H, W] is the matrix by rows, then the shift."""
         offset = self.offset(steer)
+        if self.training and not paddle.is_compiled_with_cuda():
+            return self.sampled(x, offset, dilation)
         # Without a mask Paddle writes an operator that Paddle-Lite does not know; ones change nothing.
         ones = paddle.scale(offset[:, : len(POINTS)], scale=0.0, bias=1.0)
         return deform_conv2d(x, offset, self.weight, padding=dilation, dilation=dilation, mask=ones)
+
+    def sampled(self, x: paddle.Tensor, offset: paddle.Tensor, dilation: int) -> paddle.Tensor:
+        """Do as `deform_conv2d` does, whose gradient takes three times as long on a CPU."""
+        count, channels, height, width = x.shape
+        points = paddle.to_tensor(dilation * POINTS).reshape([1, len(POINTS), 2, 1, 1])
+        moved = points + offset.reshape([count, len(POINTS), 2, height, width])
+        row = moved[:, :, 0] + paddle.arange(height, dtype="float32").reshape([1, 1, -1, 1])
+        column = moved[:, :, 1] + paddle.arange(width, dtype="float32").reshape([1, 1, 1, -1])
+        # `grid_sample` counts from -1 to 1, from the first pixel's centre to the last one's.
+        grid = paddle.stack([2 * column / (width - 1) - 1, 2 * row / (height - 1) - 1], axis=-1)
+        grid = grid.reshape([count, len(POINTS) * height, width, 2])
+        samples = F.grid_sample(x, grid, align_corners=True).reshape([count, channels * len(POINTS), -1])
+        kernels = self.weight.reshape([channels, -1])
+        return paddle.matmul(kernels, samples).reshape([count, channels, height, width])
 
     def offset(self, steer: paddle.Tensor) -> paddle.Tensor:
         """Return how far each point moves, [N, 18, H, W]: (row, column) of the first, of the second..."""
