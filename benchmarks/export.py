@@ -1,10 +1,10 @@
 """The rewritten network against the one as trained: time here, and what ARM would have to do.
 
-    python benchmarks/export.py [--network tinypose] [--size 128x96] [--rounds 40] [--shared ../shared]
+    python benchmarks/export.py [--network tinypose] [--size 128x96] [--rounds 12] [--shared ../shared]
 
 Both networks run in turn in one process on one thread, through ONNX Runtime and through Paddle-Lite's x86
 kernels; times are of the processor, and each round gives one ratio. TinyPose has its published weights if
-they are in the folder of real data, the others random ones.
+they are in the folder of real data, the others random ones. Without `--rounds` nothing is timed.
 """
 
 import argparse
@@ -30,19 +30,21 @@ from lite_deploy.nb.file import LiteModel
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
 from lite_deploy.write.paddle import write_program
-from tinypose.config import Config, LiteHRNetConfig
+from tinypose.config import load_config
 from tinypose.console import out, table
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
 
-INPUT = {"width": 96, "height": 128}
-
-VARIANTS = {
-    "tinypose": "wider_naive",
-    "naive_lite_hrnet": "naive",
-    "lite_hrnet_18": "lite_18",
-    "lite_hrnet_30": "lite_30",
-}
+NETWORKS = (
+    "tinypose",
+    "naive_lite_hrnet",
+    "lite_hrnet_18",
+    "lite_hrnet_30",
+    "tinypose_simcc",
+    "rtmpose_t",
+    "rtmpose_s",
+    "rtmpose_m",
+)
 SIZES = {"128x96": (128, 96), "256x192": (256, 192)}
 RUNS = 3  # of each network in a round
 Engine = Callable[[np.ndarray], np.ndarray]
@@ -51,13 +53,13 @@ Engine = Callable[[np.ndarray], np.ndarray]
 def main() -> None:
     """Print what each network is made of, and the times, before and after rewriting."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--network", choices=VARIANTS, action="append", help="default: all")
+    parser.add_argument("--network", choices=NETWORKS, action="append", help="default: all")
     parser.add_argument("--size", choices=SIZES, action="append", help="default: both")
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=0)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     args = parser.parse_args()
     parts, times = [], []
-    for name in args.network or VARIANTS:
+    for name in args.network or NETWORKS:
         for size in args.size or SIZES:
             with tempfile.TemporaryDirectory() as folder:
                 more, measured = compare(name, size, args.shared, args.rounds, Path(folder))
@@ -66,6 +68,8 @@ def main() -> None:
     columns = ("network", "input", ".nb steps", "FP32 MB", "INT8 MB", "ARM FP32*", "FP16*", "INT8*")
     out.print(table("As trained > rewritten", columns, parts))
     out.print("* millions of processor instructions, estimated (lite_deploy/nb/estimate.py); INT8 with sdot")
+    if not args.rounds:
+        return
     columns = (
         "network",
         "input",
@@ -82,9 +86,8 @@ def main() -> None:
 def compare(name: str, size: str, shared: Path, rounds: int, folder: Path) -> tuple[list[str], list[tuple]]:
     """Return one row about what the network is made of, and one about time for each engine."""
     height, width = SIZES[size]
-    net = build_model(
-        Config(model=LiteHRNetConfig(name="lite_hrnet", variant=VARIANTS[name]), input=INPUT), 17
-    )
+    config = load_config(f"{name}_256x192", [f"input.height={height}", f"input.width={width}"])
+    net = build_model(config, 17)
     weights = shared / "weights" / f"{name}_{size}.pdparams"
     if weights.is_file():
         load_weights(net, weights)
@@ -102,6 +105,8 @@ def compare(name: str, size: str, shared: Path, rounds: int, folder: Path) -> tu
                 (made / f"arm_{precision}.nb").stat().st_size / 1e6
             )
             counts.setdefault(f"{precision} instructions", []).append(len(model.operators))
+        if not rounds:
+            continue
         build(graph, made, "x86", "fp32", rewritten)
         write_onnx(graph, made / "model.onnx")
         engines["ONNX Runtime"].append(open_onnx(made / "model.onnx"))
@@ -109,7 +114,8 @@ def compare(name: str, size: str, shared: Path, rounds: int, folder: Path) -> tu
     row = ["{:.0f} > {:.0f}".format(*counts["fp32 instructions"])]
     row += ["{:.2f} > {:.2f}".format(*counts[each]) for each in ("fp32 MB", "int8 MB")]
     row += ["{:.1f} > {:.1f}".format(*counts[each]) for each in ("fp32", "fp16", "int8")]
-    return row, [(engine, *measure(*pair, image, rounds)) for engine, pair in engines.items()]
+    pairs = engines.items() if rounds else ()
+    return row, [(engine, *measure(*pair, image, rounds)) for engine, pair in pairs]
 
 
 def build(

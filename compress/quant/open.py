@@ -50,13 +50,22 @@ def open_worthwhile(
 
 
 def with_hard_swish(graph: Graph) -> Graph:
-    """Return a graph with x * clip(x + 3, 0, 6) / 6 for each SiLU of a feature map: cheaper, not the same."""
-    maps = {name for name, shape in graph.shapes.items() if len(shape) == 4}
-    nodes = [
-        replace(node, kind="hard_swish") if node.kind == "silu" and node.inputs[0] in maps else node
-        for node in graph.nodes
-    ]
-    return replace(graph, nodes=nodes)
+    """Return a graph with x * clip(x / 6 + 1 / 2, 0, 1) for each SiLU of a feature map, which is not the same.
+
+    It stands there as gate and product. As one operator Paddle-Lite's optimiser would put it into INT8
+    convolutions, and the kernels of some of them (direct 3x3, depthwise) then forget to bring its bounds to
+    the units of what they write.
+    """
+    nodes = []
+    for node in graph.nodes:
+        if node.kind != "silu" or len(graph.shapes[node.inputs[0]]) != 4:
+            nodes.append(node)
+            continue
+        gate = unused_name(graph, f"{node.name}/gate")
+        attrs = {"slope": 1 / 6, "offset": 0.5}
+        nodes.append(Node("hard_sigmoid", gate, list(node.inputs), [gate], attrs))
+        nodes.append(Node("multiply", node.name, [*node.inputs, gate], list(node.outputs)))
+    return rebuilt(graph, nodes)
 
 
 def with_scales(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import check_grad
 
 from compress.graph.ir import Graph, Node
-from compress.graph.run import run_numpy
+from compress.graph.run import run, run_numpy
 from compress.quant.equalise import (
     _noise_term,
     apply_factors,
@@ -17,7 +17,7 @@ from compress.quant.equalise import (
 )
 from compress.quant.gains import noise_gains
 from compress.quant.observe import channel_statistics
-from compress.quant.open import open_worthwhile
+from compress.quant.open import open_worthwhile, with_hard_swish
 from compress.quant.scales import only
 from compress.quant.simulate import Simulation, find_scales
 
@@ -189,3 +189,13 @@ def test_scales_stand_where_silu_stops_factors_and_only_where_they_pay():
     graph, statistics, gains = behind_silu(1.0)
     opened, known = open_worthwhile(graph, statistics, gains)
     assert len(opened.nodes) == len(graph.nodes) and known.keys() == statistics.keys()
+
+
+def test_hard_swish_stands_for_silu_of_feature_maps_as_gate_and_product():
+    graph, _, _ = behind_silu(1.0)
+    other = with_hard_swish(graph)
+    assert [node.kind for node in other.nodes] == ["conv2d", *["hard_sigmoid", "multiply", "conv2d"] * 2]
+    x = images(2)
+    values = run(graph, x, keep={"a"})["a"].numpy()
+    found = run(other, x, keep={"b"})["b"].numpy()
+    np.testing.assert_allclose(found, values * np.clip(values + 3, 0, 6) / 6, rtol=1e-5, atol=1e-6)
