@@ -50,7 +50,7 @@ def open_worthwhile(
 
 
 def with_hard_swish(graph: Graph) -> Graph:
-    """Return a graph with x * clip(x / 6 + 1 / 2, 0, 1) for each SiLU of a feature map, which is not the same.
+    """Return a graph with x * clip(x / 6 + 1 / 2, 0, 1) for each SiLU of a feature map: not the same.
 
     It stands there as gate and product. As one operator Paddle-Lite's optimiser would put it into INT8
     convolutions, and the kernels of some of them (direct 3x3, depthwise) then forget to bring its bounds to
