@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "pose/fairmot.h"
+#include "pose/letterbox.h"
 #include "pose/picodet.h"
 #include "pose/resize.h"
 #include "pose/simcc.h"
@@ -58,13 +60,23 @@ Result Estimator::Find(const Image& image, std::vector<Detection>* found, pose_t
     return kFine;
   }
   double last = Milliseconds();
-  ResizeNormalise(image, network.width, network.height, Normalising(network), input_.data());
+  const bool fairmot = settings_.boxes.codec == POSE_FAIRMOT;
+  const auto bring = fairmot ? LetterboxNormalise : ResizeNormalise;
+  bring(image, network.width, network.height, Normalising(network), input_.data());
   last = Lap(last, &times->resize);
   ++times->detections;
   pose_tensor maps[kLevels] = {};
   if (network.run(network.user, input_.data(), network.height, network.width, maps) != 0)
     return {POSE_RUN_FAILED, "the detector's function failed"};
   last = Lap(last, &times->detector);
+  if (fairmot) {
+    if (!FitsFairMOT(maps, network))
+      return {POSE_BAD_OUTPUT, "the detector's outputs are not FairMOT's four maps for this input"};
+    if (!DecodeFairMOT(maps, network, settings_.boxes, image.width, image.height, found))
+      return {POSE_BAD_OUTPUT, "the detector's outputs have values that are not numbers"};
+    Lap(last, &times->boxes);
+    return kFine;
+  }
   if (!FitsPicoDet(maps, network, settings_.boxes))
     return {POSE_BAD_OUTPUT, "the detector's outputs are not PicoDet's four maps for this input, class and form"};
   std::vector<Detection> all;

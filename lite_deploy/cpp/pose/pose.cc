@@ -65,6 +65,7 @@ const char* WrongWith(const pose_boxes& boxes) {
   if (!Within(boxes.aligned, 0, 1)) return "boxes: aligned: expected 0 or 1";
   if (!Within(boxes.score, 0, 1) || !Within(boxes.nms, 0, 1)) return "boxes: score and nms: expected 0 to 1";
   if (boxes.most < 1) return "boxes: most: expected 1 or more";
+  if (!Within(boxes.codec, POSE_PICODET, POSE_FAIRMOT)) return "boxes: codec: expected POSE_PICODET or POSE_FAIRMOT";
   return nullptr;
 }
 
@@ -139,7 +140,7 @@ pose_settings pose_default_settings(void) {
   settings.joints.decoding = POSE_DARK;
   settings.joints.blur = 3;
   settings.joints.split = 2;
-  settings.boxes = {0, 0, 0.4f, 0.6f, 100};
+  settings.boxes = {0, 0, 0.4f, 0.6f, 100, POSE_PICODET};
   settings.following = {5, 0.2, 0.1, 1.0, POSE_ONE_EURO, 1.0, 20.0, 0.05};
   return settings;
 }

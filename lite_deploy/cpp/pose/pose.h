@@ -62,13 +62,17 @@ typedef struct {
   double split;         /* SimCC: bins a crop pixel */
 } pose_joints;
 
-/* Which of PicoDet's boxes count. */
+enum { POSE_PICODET, POSE_FAIRMOT }; /* pose_boxes.codec */
+
+/* The detector's outputs, and which boxes count. */
 typedef struct {
   int person;  /* the class that is a person, counted from 0 */
   int aligned; /* 1: there is an alignment map (form lcnet); 0: there is none (form esnet) */
   float score; /* boxes that score no more are dropped */
   float nms;   /* IoU above which the weaker of two boxes is dropped */
   int most;    /* people in a picture */
+  int codec;   /* POSE_PICODET: the picture is squeezed into the input; POSE_FAIRMOT: it keeps its ratio, and of the
+                  numbers above score and most count. Its looks are not read here: people are told apart by joints. */
 } pose_boxes;
 
 /* How people are followed: tinypose/inference/follow.py says more of each. */

@@ -146,7 +146,8 @@ void CheckProcessor(const ModelFile& model) {
 bool IsDetector(const std::string& path) {
   const json content = ReadVersion2(path);
   try {
-    return content.at("output").at("name") == "picodet";
+    const std::string name = content.at("output").at("name").get<std::string>();
+    return name == "picodet" || name == "fairmot";
   } catch (const json::exception& error) {
     Fail(path, std::string("not as expected: ") + error.what());
   }
@@ -193,16 +194,20 @@ DetectorDescription ReadDetector(const std::string& path, const std::string& mod
   const json content = ReadVersion2(path);
   try {
     const json &input = content.at("input"), &output = content.at("output");
-    if (output.at("name") != "picodet" || input.at("fit") != "squeeze")
+    const bool fairmot = output.at("name") == "fairmot" && input.at("fit") == "letterbox";
+    if (!fairmot && (output.at("name") != "picodet" || input.at("fit") != "squeeze"))
       Fail(path, "output '" + output.at("name").get<std::string>() + "' with input '" +
-                     input.at("fit").get<std::string>() + "'; expected a detector: PicoDet on the whole picture");
+                     input.at("fit").get<std::string>() + "'; expected a detector: PicoDet or FairMOT on the whole picture");
     DetectorDescription result{};
     ReadNetwork(content, path, model, &result);
     CheckRanks(result.outputs, 4, 4);
-    result.boxes.person = Whole(output, "person", "person", 0, 100000);
-    result.boxes.aligned = output.at("aligned").get<bool>() ? 1 : 0;
+    result.boxes.codec = fairmot ? POSE_FAIRMOT : POSE_PICODET;
     result.boxes.score = output.at("score").get<float>();
-    result.boxes.nms = output.at("nms").get<float>();
+    if (!fairmot) {
+      result.boxes.person = Whole(output, "person", "person", 0, 100000);
+      result.boxes.aligned = output.at("aligned").get<bool>() ? 1 : 0;
+      result.boxes.nms = output.at("nms").get<float>();
+    }
     result.boxes.most = Whole(output, "most", "most", 1, 100000);
     return result;
   } catch (const json::exception& error) {

@@ -14,6 +14,8 @@
 #include "description.h"
 #include "engine.h"
 #include "picture.h"
+#include "pose/fairmot.h"
+#include "pose/letterbox.h"
 #include "pose/picodet.h"
 #include "pose/resize.h"
 #include "pose/simcc.h"
@@ -141,7 +143,8 @@ class People : public Task {
 
   void Fill(float* input) override {
     const DetectorDescription& d = description_;
-    pose::ResizeNormalise(picture_.image(), d.width, d.height, d.normalisation, input);
+    const auto bring = fairmot() ? pose::LetterboxNormalise : pose::ResizeNormalise;
+    bring(picture_.image(), d.width, d.height, d.normalisation, input);
   }
 
   void Decode(Engine* engine) override {
@@ -150,6 +153,15 @@ class People : public Task {
       maps[i].data = engine->output(i);
       maps[i].rank = static_cast<int>(description_.outputs[i].size());
       std::copy(description_.outputs[i].begin(), description_.outputs[i].end(), maps[i].shape);
+    }
+    if (fairmot()) {
+      if (!pose::FitsFairMOT(maps, network_))
+        throw std::runtime_error("the outputs in pose.json are not FairMOT's four maps for this input");
+      found_.clear();
+      const pose_boxes& settings = description_.boxes;
+      if (!pose::DecodeFairMOT(maps, network_, settings, picture_.width, picture_.height, &found_))
+        throw std::runtime_error(kNotNumbers);
+      return;
     }
     if (!pose::FitsPicoDet(maps, network_, description_.boxes))
       throw std::runtime_error("the outputs in pose.json are not PicoDet's four maps for this input and form");
@@ -165,6 +177,8 @@ class People : public Task {
   }
 
  private:
+  bool fairmot() const { return description_.boxes.codec == POSE_FAIRMOT; }
+
   DetectorDescription description_;
   Picture picture_;
   pose_network network_{};

@@ -4,6 +4,8 @@
 //   suppress OVERLAP MOST COUNT (LEFT TOP WIDTH HEIGHT SCORE) ...     the places that stay
 //   picodet MAPS.f32 WIDTH HEIGHT CHANNELS PERSON ALIGNED SCORE NMS MOST IMAGE_WIDTH IMAGE_HEIGHT   boxes and scores
 //   resize IMAGE.raw WIDTH HEIGHT PIXEL_BYTES NEW_WIDTH NEW_HEIGHT MEAN(3) STD(3) OUTPUT.f32
+//   letterbox ...                                                     the same, in the picture's ratio
+//   fairmot MAPS.f32 WIDTH HEIGHT LOOKS SCORE MOST IMAGE_WIDTH IMAGE_HEIGHT   boxes and scores
 //   upright FRAME.raw FORMAT WIDTH HEIGHT ROTATION RANGE (OFFSET ROW_STRIDE PIXEL_STRIDE)(3) OUTPUT.raw   its size
 //   simcc VECTORS.f32 JOINTS BINS_X BINS_Y SPLIT BLUR_X BLUR_Y        x, y and score of each joint
 //   matrix LEFT TOP WIDTH HEIGHT CROP_WIDTH CROP_HEIGHT PADDING       the matrix of a plain crop
@@ -23,6 +25,8 @@
 
 #include "pose/assign.h"
 #include "pose/frame.h"
+#include "pose/fairmot.h"
+#include "pose/letterbox.h"
 #include "pose/person.h"
 #include "pose/picodet.h"
 #include "pose/pose.h"
@@ -98,7 +102,36 @@ void PicoDet(std::istream& in) {
     std::printf("%a %a %a %a %a ", each.box.left, each.box.top, each.box.width, each.box.height, each.score);
 }
 
-void Resize(std::istream& in) {
+void FairMOT(std::istream& in) {
+  const std::vector<char> bytes = Read(Word(in));
+  pose_network network{};
+  network.width = Number(in);
+  network.height = Number(in);
+  const int looks = Number(in);
+  pose_boxes settings{};
+  settings.score = Number(in);
+  settings.most = Number(in);
+  const int h = network.height / 4, w = network.width / 4;
+  pose_tensor maps[4];
+  const float* data = Floats(bytes);
+  const int channels[4] = {1, 4, 2, looks};
+  for (int i = 0; i < 4; ++i) {
+    maps[i] = {data, 4, {1, channels[i], h, w}};
+    data += static_cast<size_t>(channels[i]) * h * w;
+  }
+  const int width = Number(in), height = Number(in);
+  std::vector<pose::Detection> found;
+  if (!pose::FitsFairMOT(maps, network) ||
+      !pose::DecodeFairMOT(maps, network, settings, width, height, &found)) {
+    std::printf("wrong");
+    return;
+  }
+  for (const pose::Detection& each : found)
+    std::printf("%a %a %a %a %a ", each.box.left, each.box.top, each.box.width, each.box.height, each.score);
+}
+
+template <typename Bring>
+void Resize(std::istream& in, Bring bring) {
   const std::vector<char> bytes = Read(Word(in));
   const int image_width = Number(in), image_height = Number(in), pixel_bytes = Number(in);
   const int width = Number(in), height = Number(in);
@@ -106,11 +139,15 @@ void Resize(std::istream& in) {
   for (float& value : normalisation.mean) value = Number(in);
   for (float& value : normalisation.std) value = Number(in);
   std::vector<float> output(3 * width * height);
-  pose::ResizeNormalise({reinterpret_cast<const uint8_t*>(bytes.data()), image_width, image_height,
-                         image_width * pixel_bytes, pixel_bytes},
-                        width, height, normalisation, output.data());
+  bring({reinterpret_cast<const uint8_t*>(bytes.data()), image_width, image_height, image_width * pixel_bytes,
+         pixel_bytes},
+        width, height, normalisation, output.data());
   Write(Word(in), output.data(), output.size() * sizeof(float));
 }
+
+void Squeeze(std::istream& in) { Resize(in, pose::ResizeNormalise); }
+
+void Letterbox(std::istream& in) { Resize(in, pose::LetterboxNormalise); }
 
 void Upright(std::istream& in) {
   const std::vector<char> bytes = Read(Word(in));
@@ -302,7 +339,8 @@ struct Verb {
   void (*answer)(std::istream&);
 };
 
-const Verb kVerbs[] = {{"suppress", Suppress}, {"picodet", PicoDet},   {"resize", Resize},
+const Verb kVerbs[] = {{"suppress", Suppress}, {"picodet", PicoDet},   {"resize", Squeeze},
+                       {"fairmot", FairMOT},   {"letterbox", Letterbox},
                        {"upright", Upright},   {"simcc", Simcc},       {"matrix", Matrix},
                        {"assign", Assign},     {"different", Different}, {"tracker", BeginTracking},
                        {"track", Track},       {"smoother", BeginSmoothing}, {"smooth", Smooth},

@@ -31,7 +31,8 @@ class Joints(ctypes.Structure):
 
 
 class Boxes(ctypes.Structure):
-    _fields_ = [("person", c_int), ("aligned", c_int), ("score", c_float), ("nms", c_float), ("most", c_int)]
+    _fields_ = [("person", c_int), ("aligned", c_int), ("score", c_float), ("nms", c_float), ("most", c_int),
+                ("codec", c_int)]  # fmt: skip
 
 
 class Following(ctypes.Structure):
@@ -120,7 +121,10 @@ def settings_of(library, estimate, following: FollowSettings, detect: bool = Tru
     if detect:
         boxes = estimate.detect.codec
         sections.append((settings.detector, estimate.detect.input))
-        settings.boxes = Boxes(boxes.person, int(boxes.aligned), boxes.score, boxes.nms, boxes.most)
+        if boxes.name == "fairmot":
+            settings.boxes = Boxes(0, 0, boxes.score, 0, boxes.most, 1)
+        else:
+            settings.boxes = Boxes(boxes.person, int(boxes.aligned), boxes.score, boxes.nms, boxes.most, 0)
     for network, section in sections:
         network.width, network.height = section.width, section.height
         network.mean[:], network.std[:] = section.mean, section.std

@@ -12,8 +12,10 @@ from scipy.optimize import linear_sum_assignment
 
 from tinypose.boxes import suppress
 from tinypose.codecs import simcc
+from tinypose.codecs.centres import letterbox
+from tinypose.codecs.fairmot import FairMOTCodec
 from tinypose.codecs.picodet import PicoDetCodec
-from tinypose.config import DetectorInputConfig
+from tinypose.config import DetectorInputConfig, LetterboxConfig
 from tinypose.detection.detector import Detector, fit_whole
 from tinypose.inference.estimator import _different
 from tinypose.inference.people import NOBODY, People
@@ -121,6 +123,44 @@ def test_picodet_is_decoded_as_in_python(ask, tmp_path, form):
     assert ask(line) == ["wrong"]
 
 
+def test_fairmot_is_decoded_as_in_python(ask, tmp_path):
+    rng = np.random.default_rng(2)
+    width, height, looks = 96, 64, 3
+    settings = LetterboxConfig(width=width, height=height)
+    codec = FairMOTCodec(score=0.4, most=30, looks=looks)
+    for image_width, image_height in ((96, 64), (640, 480), (33, 201), (1000, 40)):
+        maps = [rng.normal(0, 2, (1, count, height // 4, width // 4)).astype(np.float32)
+                for count in (1, 4, 2, looks)]  # fmt: skip
+        maps[0][0, 0, 3, 3:6] = 1.5  # neighbours that are alike are two people
+        maps[1] += 3
+        np.concatenate([each.ravel() for each in maps]).tofile(tmp_path / "maps.f32")
+        expected = Detector(None, settings, codec).postprocess(maps, image_width, image_height)
+        line = f"fairmot {tmp_path}/maps.f32 {width} {height} {looks} {hexed(0.4)} 30"
+        found = numbers(ask(f"{line} {image_width} {image_height}"), 5)
+        assert len(expected) > 15
+        np.testing.assert_allclose(found[:, :4], expected.boxes, rtol=1e-6, atol=1e-3)
+        np.testing.assert_allclose(found[:, 4], expected.scores, rtol=0, atol=1e-6)
+    maps[0][0, 0, 2, 2] = np.nan
+    np.concatenate([each.ravel() for each in maps]).tofile(tmp_path / "maps.f32")
+    assert ask(f"fairmot {tmp_path}/maps.f32 {width} {height} {looks} 0 30 9 9") == ["wrong"]
+
+
+@examples
+@given(seeds)
+def test_letterbox_is_opencvs(ask, tmp_path_factory, rng):
+    folder = tmp_path_factory.getbasetemp()
+    channels = int(rng.choice([3, 4]))
+    image = rng.integers(0, 256, (*rng.integers(1, 150, 2), channels), np.uint8)
+    size = tuple(int(side) * 32 for side in rng.integers(2, 5, 2))
+    levels = grey_levels(resize_with(ask, folder, image, size, "letterbox"))
+    expected = fit_whole(image[..., :3].copy(), LetterboxConfig(width=size[0], height=size[1]))
+    differ = np.abs(levels - expected) > 0.5
+    _, inner, _ = letterbox(image.shape[1::-1], size)
+    assert np.abs(levels - expected).max() < 1.001
+    if inner[0] < image.shape[1] and inner[1] < image.shape[0]:  # enlarging, OpenCV rounds the weights
+        assert differ.mean() < 0.002
+
+
 def cubic(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """OpenCV's cubic interpolation in real numbers: float64 [height, width, 3], not rounded."""
     for axis in (0, 1):
@@ -140,12 +180,12 @@ def grey_levels(planes: np.ndarray) -> np.ndarray:
     return (planes.transpose(1, 2, 0) * np.array(STD) + MEAN) * 255
 
 
-def resize_with(ask, folder, image, size) -> np.ndarray:
+def resize_with(ask, folder, image, size, how="resize") -> np.ndarray:
     """Resize in C++; returns float32 [3, height, width], normalised."""
     image.tofile(folder / "image.raw")
     height, width, channels = image.shape
     ask(
-        f"resize {folder}/image.raw {width} {height} {channels} {size[0]} {size[1]}"
+        f"{how} {folder}/image.raw {width} {height} {channels} {size[0]} {size[1]}"
         f" {hexed(MEAN, STD)} {folder}/small.f32"
     )
     return np.fromfile(folder / "small.f32", np.float32).reshape(3, size[1], size[0])
