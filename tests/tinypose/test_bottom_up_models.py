@@ -11,7 +11,7 @@ from paddle import nn
 
 from tinypose.errors import UserError
 from tinypose.models.bottom_up_heads import AdaptiveHead, DekrHead, HigherHead
-from tinypose.models.deformable import AdaptiveBlock, TransformerBlock
+from tinypose.models.deformable import AdaptiveBlock, SteeredConv, TransformerBlock
 from tinypose.models.hrnet import HRNet
 from tinypose.models.profile import count_parameters, profile
 from tinypose.models.torch_names import own_names
@@ -174,6 +174,24 @@ def test_every_parameter_of_the_adaptive_network_learns(higher):
     for name, parameter in net.named_parameters():
         if not parameter.stop_gradient:
             assert parameter.grad is not None and np.isfinite(parameter.grad.numpy()).all(), name
+
+
+@pytest.mark.parametrize("dilation", [1, 3])
+def test_steered_convolutions_learn_what_they_compute(dilation):
+    """In training on a CPU they sample by other means than `deform_conv2d`."""
+    paddle.seed(0)
+    conv = SteeredConv(6, shifted=True)
+    results = []
+    for mode in (conv.train, conv.eval):
+        mode()
+        x, steer = noise(2, 6, 9, 12), noise(3, 6, 9, 12)[1:]
+        x.stop_gradient = steer.stop_gradient = False
+        conv.clear_gradients()
+        y = conv(x, 1.5 * steer, dilation)
+        (y * y).sum().backward()
+        results.append([each.numpy() for each in (y, x.grad, steer.grad, conv.weight.grad)])
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
 
 
 def test_scale_maps_come_in_training_only_and_start_at_zero():

@@ -5,6 +5,7 @@ import pytest
 
 from tinypose.codecs import regressed
 from tinypose.codecs.offsets import OffsetCodec
+from tinypose.codecs.seen import Seen, View
 from tinypose.codecs.summit import fit_gaussians
 from tinypose.skeleton import load_skeleton
 
@@ -117,3 +118,19 @@ def test_fits_find_gaussians_and_say_where_there_is_none():
     noise = rng.random((1, 40, 50)).astype(np.float32)
     fits, good = fit_gaussians(noise, np.zeros(1, int), np.array([20]), np.array([20]), np.array([1.0]))
     assert fits.shape == (1, 4)
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "dekr"])
+def test_a_crowd_is_found_where_most_allows_it(kind):
+    rng = np.random.default_rng(0)
+    middles = np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 1, 2) * 64 + 32
+    joints = np.concatenate([middles + rng.uniform(-20, 20, (64, 17, 2)), np.ones((64, 17, 1))], axis=2)
+    view = View(joints * [0.25, 0.25, 1], np.ones((128, 128), np.float32))
+    seen = Seen((view,), joints, np.full((64, 2), 40.0), np.full(64, 2000.0), 1.0, 1.0)
+    codec = OffsetCodec(name="offsets", kind=kind)
+    heatmaps, _, offsets, _ = codec.targets(seen)
+    assert len(codec.combine({1.0: [heatmaps, offsets]}, (512, 512))[0]) == 30
+    found, _ = codec.model_copy(update={"most": 100}).combine({1.0: [heatmaps, offsets]}, (512, 512))
+    assert len(found) == 64
+    apart = np.abs(found[:, None, :, :2] - joints[None, ..., :2]).max(axis=(2, 3)).min(axis=1)
+    assert (apart < 8).mean() > 0.9

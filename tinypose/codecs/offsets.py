@@ -28,6 +28,7 @@ class OffsetCodec(Section):
     background: float = Field(0.1, ge=0, le=1, description="how much pixels far from joints count, at 1/4")
     background_fine: float = Field(0.025, ge=0, le=1, description="higher: the same at 1/2")
     threshold: float = Field(0.01, gt=0, lt=1, description="of centres")
+    most: int = Field(30, ge=1, le=1000, description="people of a picture")
     decay: float = Field(0.9, gt=0, le=1, description="dekr: how much people count that other scales find")
     match: bool = Field(False, description="dekr: move joints to the heatmaps' maxima")
 
@@ -98,8 +99,8 @@ class OffsetCodec(Section):
 
         maps = self.maps(scales)
         if self.kind == "dekr":
-            return regressed.decode_dekr(maps, size, self.decay, self.match, self.threshold)
-        return regressed.decode_adaptive(maps, size, self.threshold)
+            return regressed.decode_dekr(maps, size, self.decay, self.match, self.threshold, self.most)
+        return regressed.decode_adaptive(maps, size, self.threshold, self.most)
 
     def maps(
         self, scales: Mapping[float, Sequence[np.ndarray]]

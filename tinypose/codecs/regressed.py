@@ -13,7 +13,7 @@ import numpy as np
 from tinypose.codecs.peaks import enlarge, peaks, resize
 from tinypose.codecs.summit import fit_gaussians
 
-MOST = 30  # people, and maxima of a heatmap
+MOST = 30  # people, and maxima of a heatmap, in the published code
 CENTRE_THRESHOLD = 0.01
 OTHER_SCALES = 0.001  # adaptive: how much centres count that are found at other scales than 1
 ABSORB = 75.0  # pixels from which a heatmap's maximum draws a joint
@@ -94,7 +94,10 @@ def enlarge_to(heatmaps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def decode_adaptive(
-    scales: Mapping[float, Maps], size: tuple[int, int], threshold: float = CENTRE_THRESHOLD
+    scales: Mapping[float, Maps],
+    size: tuple[int, int],
+    threshold: float = CENTRE_THRESHOLD,
+    most: int = MOST,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find all people as the adaptive network does.
 
@@ -102,19 +105,20 @@ def decode_adaptive(
         scales: averaged maps at each scale, 1 among them, from the largest down.
         size: width and height of the picture at scale 1.
         threshold: a centre is above it.
+        most: so many centres, maxima of a heatmap, and people.
 
     Returns:
         Keypoints float32 [P, J, 3], x, y in the picture's pixels and value, and scores float32 [P].
     """
     fused = fuse(list(scales.values()), size)
-    people, centres = adaptive_proposals(scales, size[0], threshold)
-    keypoints = absorb(people, centres, fused)
+    people, centres = adaptive_proposals(scales, size[0], threshold, most)
+    keypoints = absorb(people, centres, fused, most)
     fit(keypoints, centres, fused)
     return keypoints, keypoints[..., 2].mean(axis=1)
 
 
 def adaptive_proposals(
-    scales: Mapping[float, Maps], width: int, threshold: float = CENTRE_THRESHOLD
+    scales: Mapping[float, Maps], width: int, threshold: float = CENTRE_THRESHOLD, most: int = MOST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the people that centres point at, without doubles, float32 [P, J, 2], and values [P]."""
     highest = scales[1.0][0][-1].max()
@@ -124,21 +128,21 @@ def adaptive_proposals(
         centre = heatmaps[-1]
         if scale != 1:
             centre = part * centre / centre.max() * highest
-        found.append(propose(centre, points, threshold * part, width / centre.shape[1]))
+        found.append(propose(centre, points, threshold * part, width / centre.shape[1], most))
     people, values = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = np.array(suppress(people, values, near_by_pixels(people)), int)
-    if len(kept) > MOST:
-        kept = kept[np.argsort(-values[kept], kind="stable")[:MOST]]
+    if len(kept) > most:
+        kept = kept[np.argsort(-values[kept], kind="stable")[:most]]
     return people[kept], values[kept]
 
 
 def propose(
-    centre: np.ndarray, points: np.ndarray, threshold: float, factor: float
+    centre: np.ndarray, points: np.ndarray, threshold: float, factor: float, most: int = MOST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return where the highest centres [H, W] point at, float32 [n, J, 2] times `factor`, and values."""
     around = sum(centre.shape) / 2
     kernel = 7 if around > 300 else 5 if around > 200 else 3
-    x, y, values = peaks(centre, kernel, MOST, threshold)
+    x, y, values = peaks(centre, kernel, most, threshold)
     return (points[:, :, y, x].transpose(2, 0, 1) * np.float32(factor)), values
 
 
@@ -177,13 +181,14 @@ def suppress(people: np.ndarray, values: np.ndarray, near: np.ndarray) -> list[i
     return kept
 
 
-def absorb(people: np.ndarray, centres: np.ndarray, fused: np.ndarray) -> np.ndarray:
+def absorb(people: np.ndarray, centres: np.ndarray, fused: np.ndarray, most: int = MOST) -> np.ndarray:
     """Move regressed joints to the heatmaps' maxima near them.
 
     Args:
         people: float32 [P, J, 2].
         centres: [P], the centres' values.
         fused: float32 [J + 1, H, W].
+        most: so many maxima of a heatmap.
 
     Returns:
         float32 [P, J, 3] with values: the centre's times the heatmap's.
@@ -191,7 +196,7 @@ def absorb(people: np.ndarray, centres: np.ndarray, fused: np.ndarray) -> np.nda
     count, joints = people.shape[:2]
     result = np.zeros((count, joints, 3), np.float32)
     for joint in range(joints):
-        x, y, values = peaks(fused[joint], 5, MOST)
+        x, y, values = peaks(fused[joint], 5, most)
         values = np.where(values <= CENTRE_THRESHOLD, 0, values)
         spots = people[:, joint]
         # As published: row and column are mistaken for each other where no maximum is near.
@@ -243,6 +248,7 @@ def decode_dekr(
     decay: float = 0.9,
     match: bool = False,
     threshold: float = CENTRE_THRESHOLD,
+    most: int = MOST,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find all people as DEKR does.
 
@@ -252,30 +258,32 @@ def decode_dekr(
         decay: how much centres count that are found at other scales than 1; 0.9 for COCO, 0.8 for CrowdPose.
         match: move joints to the heatmaps' maxima, as the adaptive network does; values stay.
         threshold: a centre is above it.
+        most: so many centres, maxima of a heatmap, and people.
 
     Returns:
         Keypoints float32 [P, J, 3], x, y in the picture's pixels and value, and scores float32 [P].
     """
     fused = fuse(list(scales.values()), size)
-    people, centres = dekr_proposals(scales, decay, threshold)
+    people, centres = dekr_proposals(scales, decay, threshold, most)
     heats = heat_values(people, fused)
     kept = suppress(people, heats.mean(axis=1), near_by_extent(people))
     people, centres, heats = people[kept], centres[kept], heats[kept]
     values = centres[:, None] * heats
     keypoints = np.concatenate([people, values[..., None]], axis=-1).astype(np.float32)
     if match:
-        moved = absorb(people, centres, fused)
+        moved = absorb(people, centres, fused, most)
         fit(moved, centres, fused, border=True)
         keypoints[..., :2] = moved[..., :2]
     return keypoints, values.mean(axis=1).astype(np.float32)
 
 
 def dekr_proposals(
-    scales: Mapping[float, Maps], decay: float, threshold: float
+    scales: Mapping[float, Maps], decay: float, threshold: float, most: int = MOST
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the people that centres point at, doubles among them: float32 [P, J, 2], and values [P]."""
     found = [
-        propose(heatmaps[-1], points, threshold, 4 / scale) for scale, (heatmaps, points) in scales.items()
+        propose(heatmaps[-1], points, threshold, 4 / scale, most)
+        for scale, (heatmaps, points) in scales.items()
     ]
     plain = found[list(scales).index(1.0)][1]
     highest = plain.max() if len(plain) else np.float32(0)
