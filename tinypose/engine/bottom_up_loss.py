@@ -11,7 +11,6 @@ import paddle.nn.functional as F
 from tinypose.codecs.offsets import OffsetCodec
 from tinypose.codecs.tags import TagCodec
 
-TAG_WEIGHT = 1e-3  # of HigherHRNet's pulls and pushes
 SMOOTH = 1 / 9  # distance, in map pixels, up to which the offsets' loss is quadratic
 OFFSET_WEIGHTS = {"adaptive": 0.01, "dekr": 0.03}  # of the offsets' loss
 RISE = 0.01  # exponent of a target in the weight of its pixel (SWAHR)
@@ -31,15 +30,18 @@ def heatmap_loss(predicted: paddle.Tensor, target: paddle.Tensor, mask: paddle.T
     return (mask * (predicted - target) ** 2).mean(axis=[1, 2, 3])
 
 
-def tag_loss(tags: paddle.Tensor, places: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+def tag_loss(
+    tags: paddle.Tensor, places: paddle.Tensor, weight: float = 1e-3
+) -> tuple[paddle.Tensor, paddle.Tensor]:
     """Push people's tags apart and pull a person's together (Newell et al., NIPS 2017).
 
     Args:
         tags: [N, J, H, W].
         places: int [N, P, J, 2], of `tinypose.codecs.bottom_up_targets.tag_places`.
+        weight: of both, as published.
 
     Returns:
-        Push and pull, [N] each. A person without a place does not count.
+        Push and pull, [N] each, times `weight`. A person without a place does not count.
     """
     batch, people, joints = places.shape[:3]
     seen = (places[..., 1] > 0).astype("float32")
@@ -55,7 +57,7 @@ def tag_loss(tags: paddle.Tensor, places: paddle.Tensor) -> tuple[paddle.Tensor,
     alike = paddle.exp(-((mean.unsqueeze(2) - mean.unsqueeze(1)) ** 2))
     pairs = (alike * present.unsqueeze(2) * present.unsqueeze(1)).sum(axis=[1, 2])
     push = 0.5 * (pairs - total) / (total * (total - 1)).clip(min=1)
-    return TAG_WEIGHT * push, TAG_WEIGHT * pull
+    return weight * push, weight * pull
 
 
 def scale_adaptive_loss(
@@ -110,12 +112,12 @@ def tags(
     Args:
         outputs: of `HigherHead`.
         targets: of `TagCodec.targets`, in batches.
-        codec: not asked.
+        codec: weighs the tags.
         hard_joints: not for this loss.
     """
     *maps, places = targets
     joints = outputs[1].shape[1]
-    push, pull = tag_loss(outputs[0][:, joints:], places)
+    push, pull = tag_loss(outputs[0][:, joints:], places, codec.tag_weight)
     total = push + pull
     for stage, predicted in enumerate((outputs[0][:, :joints], outputs[1])):
         target, mask = maps[2 * stage : 2 * stage + 2]
