@@ -16,7 +16,7 @@ def _group() -> None:
 @app.command()
 def show(config: ConfigOption, override: OverrideOption = []) -> None:  # noqa: B006 (typer copies it)
     """Print the config with what it inherits, the overrides and the defaults."""
-    from tinypose.config import load_config
+    from tinypose.detection.config import load_any_config
 
-    loaded = load_config(config, override)
+    loaded = load_any_config(config, override)
     print(yaml.safe_dump(loaded.model_dump(mode="json"), sort_keys=False), end="")

@@ -15,8 +15,8 @@ app = typer.Typer(help="The networks that ship as configs.", rich_markup_mode=No
 COLUMNS = ("config", "input", "AP, PCKh", "on", "boxes", "M", "G", "FP32", "FP16", "INT8", "weights")
 NOTES = (
     "AP or PCKh (and PCKh@0.1) is as published, not measured here (`tinypose zoo show NAME` says where), on "
-    "the whole of the set, in percent; of detectors it is COCO's box AP. Boxes: with those of a detector "
-    "(AP 56.4) AP is lower than with annotated ones.",
+    "the whole of the set, in percent; of detectors it is COCO's box AP, of FairMOT MOTA. Boxes: with those of "
+    "a detector (AP 56.4) AP is lower than with annotated ones.",
     "M: millions of parameters, without batch norms' statistics. G: 10^9 multiply-adds. FP32, FP16, INT8: "
     "millions of instructions of one inference on one ARM thread, estimated from the rewritten network "
     "(docs/rewriting.md), which orders networks and is no time; INT8 is where it pays, on cores with `sdot`. "
@@ -125,11 +125,9 @@ def page(rows: list[tuple[str, ...]]) -> str:
 
 def _row(found: "Network", cost: "Counted | None", whole: bool) -> tuple[str, ...]:
     """Return the cells of a network; `whole`: with the name of its weights also where it is long."""
-    from tinypose.config import load_config
-    from tinypose.detection.config import load_detector_config
+    from tinypose.detection.config import load_any_config
 
-    load = load_detector_config if found.config.startswith("picodet") else load_config
-    size = load(found.config).input
+    size = load_any_config(found.config).input
     value = "-" if found.value is None else f"{found.value:.1f}"
     value += "" if found.strict is None else f" ({found.strict:.1f})"
     weights = found.weights or "-"
@@ -146,7 +144,7 @@ def _row(found: "Network", cost: "Counted | None", whole: bool) -> tuple[str, ..
 def _commands(found: "Network") -> list[str]:
     """Return what to do with a network."""
     weights = f"-o weights={found.weights or 'FILE'}"
-    if found.config.startswith("picodet"):
+    if found.config.startswith(("picodet", "fairmot")):
         return [f"lite-deploy export-detector -c {found.config} {weights} --output output/{found.config}"]
     lines = [
         f"tinypose eval -c {found.config} {weights}",

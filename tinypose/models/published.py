@@ -18,6 +18,7 @@ _DETECTION = "PaddleDetection, configs/keypoint/README.md"
 _TINY = "PaddleDetection, configs/keypoint/tiny_pose/README.md"
 _PICODET = "PaddleDetection, configs/picodet/README.md"
 _LEGACY = "PaddleDetection, configs/picodet/legacy_model/README.md"
+_FAIRMOT = "PaddleDetection, configs/mot/fairmot/README.md"
 _HRNET = "leoxiaobin/deep-high-resolution-net.pytorch, README.md"
 _SIMPLE = "microsoft/human-pose-estimation.pytorch, README.md; GFLOPs: " + _HRNET
 _LITE = "PaddleDetection, configs/keypoint/README.md; parameters, GFLOPs: HRNet/Lite-HRNet, README.md"
@@ -27,7 +28,7 @@ _HIGHER = "PaddleDetection, configs/keypoint/README.md; GFLOPs: HRNet/HigherHRNe
 _DEKR = "HRNet/DEKR, README.md"
 
 ANNOTATED, DETECTED, WHOLE = "annotated", "AP 56.4", "none"  # "AP 56.4": a detector of that AP
-_COCO, _MPII = "COCO val2017", "MPII val"
+_COCO, _MPII, _MOT = "COCO val2017", "MPII val", "MOT-16 train"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Network:
         config: its name.
         source: where the numbers stand.
         data: what it was measured on.
-        value: AP, or PCKh where `data` is MPII's, in percent.
+        value: AP, or PCKh where `data` is MPII's, MOTA where it is MOT-16's, in percent.
         strict: PCKh@0.1 in percent.
         boxes: whose boxes people were cut out by.
         parameters: millions.
@@ -65,7 +66,7 @@ class Network:
     @property
     def metric(self) -> str:
         """The name of what `value` is."""
-        return "PCKh" if self.data == _MPII else "AP"
+        return {_MPII: "PCKh", _MOT: "MOTA"}.get(self.data, "AP")
 
 
 def _of(config: str, source: str, value: float | None = None, weights: bool = False, **more) -> Network:
@@ -143,6 +144,9 @@ NETWORKS = (
     _of("picodet_s_320_coco", _LEGACY, 27.1, True, boxes=WHOLE, parameters=0.99, gflops=0.73),
     _of("picodet_s_416_coco", _LEGACY, 30.7, True, boxes=WHOLE, parameters=0.99, gflops=1.24),
     _of("picodet_s_320_coco_lcnet", _PICODET, 29.1, True, boxes=WHOLE, parameters=1.18, gflops=0.97),
+    _of("fairmot_dla34", _FAIRMOT, 83.2, True, data=_MOT, boxes=WHOLE),
+    _of("fairmot_dla34_864x480", _FAIRMOT, 80.8, True, data=_MOT, boxes=WHOLE),
+    _of("fairmot_dla34_576x320", _FAIRMOT, 74.0, True, data=_MOT, boxes=WHOLE),
 )
 
 
