@@ -15,8 +15,8 @@ app = typer.Typer(help="The networks that ship as configs.", rich_markup_mode=No
 COLUMNS = ("config", "input", "AP, PCKh", "on", "boxes", "M", "G", "FP32", "FP16", "INT8", "weights")
 NOTES = (
     "AP or PCKh (and PCKh@0.1) is as published, not measured here (`tinypose zoo show NAME` says where), on "
-    "the whole of the set, in percent; of detectors it is COCO's box AP, of FairMOT MOTA. Boxes: with those of "
-    "a detector (AP 56.4) AP is lower than with annotated ones.",
+    "the whole of the set, in percent; of detectors it is COCO's box AP, of FairMOT MOTA. Boxes: with those "
+    "of a detector (AP 56.4) AP is lower than with annotated ones.",
     "M: millions of parameters, without batch norms' statistics. G: 10^9 multiply-adds. FP32, FP16, INT8: "
     "millions of instructions of one inference on one ARM thread, estimated from the rewritten network "
     "(docs/rewriting.md), which orders networks and is no time; INT8 is where it pays, on cores with `sdot`. "
