@@ -10,6 +10,7 @@ from tinypose.codecs import Codec
 from tinypose.config import Config
 from tinypose.detection.config import DetectorConfig
 from tinypose.detection.weights import load_detector, person_only
+from tinypose.metrics.thresholds import with_thresholds
 from tinypose.models import build_model
 from tinypose.models.weights import load_weights
 from tinypose.skeleton import Skeleton, load_skeleton
@@ -43,7 +44,7 @@ def load_trained(config: Config | DetectorConfig, weights: str | Path) -> Traine
         net, kept = person_only(load_detector(config), config)
         fit = "letterbox" if config.model.name == "fairmot" else "squeeze"
         return Trained(net, InputRecord(**kept.input.model_dump(), fit=fit), kept.codec, None)
-    skeleton = load_skeleton(config.skeleton)
+    skeleton = with_thresholds(load_skeleton(config.skeleton), config.eval.thresholds)
     net = build_model(config, len(skeleton.joints))
     load_weights(net, weights)
     values = config.input.model_dump()

@@ -14,12 +14,13 @@ from compress.graph.rules.gates import split_gates
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from compress.quant.package import FILE as PACKAGE
-from compress.quant.package import QuantRecord, read_package
+from compress.quant.package import QuantRecord, noise_error, read_package
 from compress.quant.scales import Scales, quantise
-from compress.quant.settings import apply_settings, read_settings
+from compress.quant.settings import Settings, apply_settings, read_settings
 from compress.trained import load_trained
 from lite_deploy.engines import tool_versions
 from lite_deploy.nb.combinations import MODELS, check_model, needs_extra
+from lite_deploy.verify import noise_crops, open_or_interpret
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
 from lite_deploy.write.paddle import write_program
@@ -29,16 +30,26 @@ from tinypose.artifact.record import (
     CostRecord,
     ModelRecord,
     OriginRecord,
+    QuantisedRecord,
     TensorRecord,
     record_file,
     write_artifact,
 )
+from tinypose.artifact.trial import trust
+from tinypose.codecs import Outputs
 from tinypose.config import Config
 from tinypose.console import track
 from tinypose.detection.config import DetectorConfig
 from tinypose.errors import UserError
 from tinypose.files import check_room, sha256, temporary_folder
+from tinypose.inference.pose_model import network_input
 from tinypose.models.zoo import locate
+from tinypose.network import as_network
+from tinypose.noise import noise_pictures, relative_error
+from tinypose.preprocess import normalise as normalise_pixels
+
+FP16_ERROR = 0.05  # relative squared error on noise; sound networks are far below
+INT8_ERROR = 1e-3  # beyond twice of what was measured
 
 
 def export(
@@ -89,6 +100,13 @@ def export(
     elif quant is not None:
         settings = read_settings(quant)
     trained = load_trained(config, weights)
+    noise = normalise_pixels(noise_pictures(config.input.width, config.input.height), config.input)
+    expected = as_network(trained.net)(noise)
+    if not all(np.isfinite(each).all() for each in expected):
+        raise UserError(
+            f"{weights}: the network gives numbers that are not finite (NaN, infinity) on pictures of noise; "
+            "nothing was exported; these weights cannot be used"
+        )
     traced = trace(trained.net, (1, 3, config.input.height, config.input.width))
     scales: Scales = {}
     kept: tuple[str, ...] = ()
@@ -110,6 +128,8 @@ def export(
     with temporary_folder(folder) as temporary:
         made = temporary / "artifact"
         records = _write_models(graph, scales, made, names, rewritten)
+        if further:
+            expected = [np.asarray(each) for each in run_numpy(graph, noise)]
         artifact = Artifact(
             input=trained.input.model_copy(update={"normalise": "model" if normalise else "caller"}),
             output=trained.output,
@@ -129,7 +149,14 @@ def export(
                 int8_for=target,
             ),
             cost=[_cost_record(*row) for row in cost_rows(traced, graph)],
+            quantised=_quantised_record(settings or (package and package[2])),
         )
+        for record in records:
+            trust(record.engine, [made / each.file for each in record.files])
+        int8_error = 0.0
+        if scales:
+            int8_error = package[2].noise_error if package else noise_error(graph, scales, config.input)
+        artifact = _with_errors(artifact, made, expected, int8_error)
         write_artifact(made, artifact)
         _put_in_place(made, folder)
     return artifact
@@ -161,6 +188,56 @@ def _write_models(
         extra = needs_extra(made)
         records.append(_record(folder, name, "paddle-lite", target, precision, out.name, extra=extra))
     return records
+
+
+def _with_errors(artifact: Artifact, folder: Path, expected: Outputs, int8_error: float) -> Artifact:
+    """Note how far the FP16 and INT8 models are from FP32 on noise; refuse what is farther than it may be.
+
+    Args:
+        artifact: of the models in `folder`.
+        folder: where they are.
+        expected: what the network gives in FP32.
+        int8_error: what `compress quant` measured in the same way.
+
+    Raises:
+        UserError: numbers beyond FP16's range, or INT8 models that do not compute what was measured.
+    """
+    images = network_input(artifact, noise_crops(artifact))
+    records = []
+    for record in artifact.models:
+        if record.precision != "fp32":
+            network, _ = open_or_interpret(artifact, folder, record)
+            error = relative_error(expected, network(images))
+            limit = FP16_ERROR if record.precision == "fp16" else 2 * int8_error + INT8_ERROR
+            if error > limit:
+                measured = (
+                    ""
+                    if record.precision == "fp16"
+                    else f", where `compress quant` measured {int8_error:.3g}"
+                )
+                reason = "numbers beyond FP16's range" if not np.isfinite(error) else "too far from FP32"
+                raise UserError(
+                    f"model '{record.name}': {reason}: squared error {error:.3g} on noise{measured}; "
+                    "nothing was exported; leave this model out (--model), or quantise again"
+                )
+            record = record.model_copy(update={"error": error})
+        records.append(record)
+    return artifact.model_copy(update={"models": tuple(records)})
+
+
+def _quantised_record(record: QuantRecord | Settings | None) -> QuantisedRecord | None:
+    rung = None
+    if isinstance(record, QuantRecord):
+        rung = next((each for each in record.rungs if each.name == record.chosen), None)
+    elif record is not None:
+        rung = record.chosen
+    return rung and QuantisedRecord(
+        people=record.measured,
+        fp32_ap=record.fp32_ap,
+        ap=rung.accuracy.mean,
+        spread=rung.accuracy.spread,
+        heatmap_error=rung.accuracy.heatmap_error,
+    )
 
 
 def _differs(graph: Graph, traced: Graph) -> bool:

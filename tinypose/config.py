@@ -180,6 +180,9 @@ class EvalConfig(Section):
     joint_threshold: float = Field(0.2, ge=0, le=1, description="joints below it do not rescore")
     nms: float = Field(0.9, gt=0, le=1, description="OKS above which the weaker person is dropped")
     scales: tuple[float, ...] = Field((1.0,), description="whole pictures: look at each of these sizes")
+    thresholds: Path | None = Field(
+        None, description="what `eval --thresholds` wrote: from which score each joint is drawn as there"
+    )
     rescorer: Path | None = Field(None, description="whole pictures: .pdparams of `tinypose rescore train`")
 
     @field_validator("scales")

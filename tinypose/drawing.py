@@ -29,21 +29,22 @@ def draw_people(
     image: np.ndarray,
     keypoints: np.ndarray,
     skeleton: Skeleton,
-    threshold: float = 0.2,
+    threshold: float | Sequence[float] = 0.2,
     boxes: np.ndarray | None = None,
     colors: Sequence[tuple[int, int, int]] | None = None,
 ) -> np.ndarray:
     """Draw people on a copy of a picture.
 
     A limb shows where both its joints score at least `threshold`. Joints that do are discs, those that
-    score less are circles, under the limbs; those that score less than 0.05, or are not finite, are left
-    out. The lines' width follows the size of each person: its box, or else the extent of its joints.
+    score less are circles, under the limbs; those that score less than 0.05 (or than a lower threshold), or
+    are not finite, are left out. The lines' width follows the size of each person: its box, or else the
+    extent of its joints.
 
     Args:
         image: uint8 RGB [H, W, 3].
         keypoints: [N, J, 3]: x, y in pixels (whole numbers are pixel centres) and score.
         skeleton: names the joints, the limbs and their colours.
-        threshold: what a joint must score to count as found.
+        threshold: what a joint must score to count as found; or one for each joint.
         boxes: [N, 4]: x, y, width, height in pixels; drawn too.
         colors: RGB of each box; none: white.
 
@@ -134,12 +135,12 @@ def _draw_person(
     image: np.ndarray,
     joints: np.ndarray,
     skeleton: Skeleton,
-    threshold: float,
+    threshold: float | Sequence[float],
     box: np.ndarray | None,
     box_color: tuple[int, int, int],
 ) -> None:
     """Draw one person, in place: the box, over it the circles of uncertain joints, then limbs and discs."""
-    there = np.isfinite(joints).all(axis=1) & (joints[:, 2] >= FAINT)
+    there = np.isfinite(joints).all(axis=1) & (joints[:, 2] >= np.minimum(FAINT, threshold))
     found = there & (joints[:, 2] >= threshold)
     if box is not None and np.isfinite(box).all():
         size = float(max(box[2:]))

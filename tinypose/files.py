@@ -253,6 +253,13 @@ def read_arrays(path: str | Path, what: str) -> dict[str, Any]:
         raise UserError(f"{path}: damaged, not a readable {what} ({type(error).__name__}: {error})") from None
 
 
+def cache_folder() -> Path:
+    """Return $EDGE_POSE_CACHE, or edge-pose under $XDG_CACHE_HOME, or under ~/.cache."""
+    if own := os.environ.get("EDGE_POSE_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-pose"
+
+
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file as 64 lower-case hex digits."""
     digest = hashlib.sha256()

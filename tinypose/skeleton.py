@@ -38,6 +38,10 @@ class Skeleton(Section):
         (), description="rescoring: joints whose distances a person is judged by"
     )
     trunk: tuple[tuple[str, str], ...] = Field((), description="rescoring: the links that tell its size")
+    thresholds: tuple[float, ...] = Field(
+        (),
+        description="score from which each joint is there, as `tinypose eval --thresholds` chose; none: 0.2",
+    )
     head_segment: tuple[str, str] | None = Field(None, description="PCKh: the joints that span the head")
 
     @model_validator(mode="after")
@@ -46,6 +50,10 @@ class Skeleton(Section):
             raise ValueError("a joint stands twice in `joints`")
         if len(self.sigmas) != len(self.joints):
             raise ValueError(f"expected {len(self.joints)} sigmas, one a joint, found {len(self.sigmas)}")
+        if self.thresholds and len(self.thresholds) != len(self.joints):
+            raise ValueError(f"expected {len(self.joints)} thresholds, found {len(self.thresholds)}")
+        if any(not 0 <= threshold <= 2 for threshold in self.thresholds):
+            raise ValueError("thresholds must be from 0 to 2")
         if any(not 0 < sigma < 1 for sigma in self.sigmas):  # relative to the person's size; NaN fails too
             raise ValueError("sigmas must be above 0 and below 1")
         paired = [joint for pair in self.pairs for joint in pair]

@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from compress.graph import store
 from compress.graph.ir import Graph
-from compress.quant.scales import ConvScale, check_scales
-from tinypose.config import Config
-from tinypose.detection.config import DetectorConfig, schema_of
+from compress.quant.scales import ConvScale, Scales, check_scales
+from compress.quant.simulate import Simulation
+from tinypose.config import Config, InputConfig
+from tinypose.detection.config import DetectorConfig, DetectorInputConfig, schema_of
 from tinypose.errors import UserError
 from tinypose.files import content_digest, read_json, sha256, write_json
+from tinypose.noise import noise_pictures, relative_error
+from tinypose.preprocess import normalise
 from tinypose.validation import validate
 
 GRAPH, FILE = "graph.npz", "quant.json"
@@ -70,6 +73,9 @@ class QuantRecord(_Record):
     chosen: str = Field(description="the name of the rung that this is")
     kept_fp32: tuple[str, ...] = Field(description="for accuracy; others are dearer in INT8 on that core")
     errors: dict[str, float] = Field(description="sensitivity: relative squared error of the heatmaps")
+    noise_error: float = Field(
+        ge=0, description="of the outputs on `tinypose.noise`, as an export must have it"
+    )
     scales: dict[str, ScaleRecord]
 
     def loaded_config(self) -> Config | DetectorConfig:
@@ -88,16 +94,26 @@ def write_package(
         folder: made if it is not there.
         graph: the network whose convolutions `scales` names.
         scales: of the convolutions in INT8.
-        fields: the other fields of `QuantRecord`.
+        fields: the other fields of `QuantRecord`; what the ranges cost on noise is measured here.
     """
     folder = Path(folder)
     (folder / FILE).unlink(missing_ok=True)
     store.save(graph, folder / GRAPH)
     records = {name: ScaleRecord(input=s.input, weight=s.weight.tolist()) for name, s in scales.items()}
-    record = QuantRecord(graph_sha256=sha256(folder / GRAPH), scales=records, **fields)
+    config = validate(schema_of(fields["config"]), fields["config"], {}, FILE)
+    found = {"graph_sha256": sha256(folder / GRAPH), "scales": records}
+    found["noise_error"] = noise_error(graph, scales, config.input)
+    record = QuantRecord(**{**fields, **found})
     content = record.model_dump(mode="json")
     write_json(folder / FILE, {**content, "sha256": content_digest(content)})
     return record
+
+
+def noise_error(graph: Graph, scales: Scales, settings: InputConfig | DetectorInputConfig) -> float:
+    """Return the relative squared error that INT8 makes on pictures of noise; `settings` normalise them."""
+    height, width = graph.shapes[graph.input][2:]
+    images = normalise(noise_pictures(width, height), settings)
+    return relative_error(Simulation(graph, {})(images), Simulation(graph, scales)(images))
 
 
 def read_package(folder: str | Path) -> tuple[Graph, dict[str, ConvScale], QuantRecord]:

@@ -4,7 +4,6 @@ Each line has `schema` (the version) and `kind`; docs/benchmark.md lists the fie
 `run` line. Readers of a version ignore fields they do not know.
 """
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,25 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tinypose.codecs import CODECS
 from tinypose.errors import UserError
+from tinypose.files import parse_json
 
 SCHEMA = 1
+
+
+Milliseconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class Line(BaseModel):
@@ -27,6 +39,67 @@ class Line(BaseModel):
 
     # `schema` itself is taken by pydantic.
     version: Literal[1] = Field(SCHEMA, alias="schema", serialization_alias="schema")
+
+
+class _Part(BaseModel):
+    """What readers take of a description that is kept as it was written; the rest is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class _Cluster(_Part):
+    name: str
+    cores: list[int] = []
+    kind: str | None = None
+    clock: float | None = None
+
+
+class _Core(_Part):
+    governor: str | None = None
+
+
+class _Machine(_Part):
+    model: str = ""
+    soc: str = ""
+    system: str = ""
+    kernel: str = ""
+    arm: bool = False
+    memory_mb: float | None = None
+    instructions: list[str] = []
+    clusters: list[_Cluster] = []
+    cores: list[_Core] = []
+
+
+class _Model(_Part):
+    name: str
+    precision: str = ""
+    bytes: int = Field(0, ge=0, le=1 << 50)
+    sha256: str | None = None
+
+
+class _Measured(_Part):
+    model: str
+    metrics: dict[str, float | None]
+
+
+class _Output(_Part):
+    name: str | None = None
+
+
+class _Artifact(_Part):
+    models: list[_Model] = []
+    accuracy: list[_Measured] = []
+    output: _Output = _Output()
+    input: dict[str, Any] = {}
+    tools: dict[str, str] = {}
+
+
+class _Options(_Part):
+    confidence: float = Field(0.95, gt=0, lt=1)
+    precision: float = Field(0.03, gt=0)
+
+
+_PARTS: dict[str, type[_Part]] = {"machine": _Machine, "artifact": _Artifact, "options": _Options}
 
 
 class RunLine(Line):
@@ -41,6 +114,12 @@ class RunLine(Line):
     tools: dict[str, str]
     options: dict[str, Any] = Field(description="a resumed run must have the same")
     folder: str = Field(description="on the device")
+
+    @field_validator("machine", "artifact", "options")
+    @classmethod
+    def _as_read(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        _PARTS[info.field_name].model_validate(value)
+        return value
 
 
 class CaseLine(Line):
@@ -83,15 +162,21 @@ class VisitLine(CaseLine):
     first_ms: float
     warmup_runs: int
     warm: bool
-    crop_ms: list[float] = Field(min_length=1)
-    network_ms: list[float] = Field(min_length=1)
-    decode_ms: list[float] = Field(min_length=1)
+    crop_ms: list[Milliseconds] = Field(min_length=1)
+    network_ms: list[Milliseconds] = Field(min_length=1)
+    decode_ms: list[Milliseconds] = Field(min_length=1)
     peak_kb: int
     clocks_khz: dict[str, list[int]]
     others: float | None = Field(description="cores that other programs kept busy")
     preempted: int
     temperature_c: dict[str, float | None] = Field(description="before, after")
     cooled_s: float = Field(description="how long it waited for the device to cool down")
+
+    @model_validator(mode="after")
+    def _of_the_same_runs(self) -> "VisitLine":
+        if not len(self.crop_ms) == len(self.network_ms) == len(self.decode_ms):
+            raise ValueError("crop_ms, network_ms, decode_ms: expected as many numbers in each")
+        return self
 
     @property
     def total_ms(self) -> np.ndarray:
@@ -258,7 +343,7 @@ def drop_half_line(path: Path) -> None:
 
 def _read_line(path: Path, number: int, text: bytes) -> Any:
     try:
-        content = json.loads(text)
+        content = parse_json(text.decode())
     except ValueError as error:
         raise UserError(
             f"{path}:{number}: not JSON ({error}); expected what `lite-deploy bench` writes"

@@ -37,8 +37,9 @@ def verify(
 
     Checks every checksum first. With --device, the models run there, and each is compared with what it must
     give: does it load, does it crash, how far is it? `--device emulator` tries every core that can be
-    emulated. The result is noted in pose.json. Exit code 1 if an FP32 model is past the tolerance, or a model
-    does not load, crashes or is wrong on the device.
+    emulated. The result is noted in pose.json. Exit code 1 if an FP32 model is past the tolerance, an FP16 or
+    INT8 model past the error it had when it was exported, or a model does not load, crashes or is wrong on
+    the device.
     """
     from lite_deploy.verify import noise_crops, picture_crops
     from tinypose.artifact.record import read_artifact, write_artifact
@@ -46,7 +47,7 @@ def verify(
     artifact = read_artifact(folder)
     crops = picture_crops(artifact, image) if image else noise_crops(artifact)
     if device == "local" and runner is None:
-        parity, failed = _here(artifact, folder, crops, tolerance)
+        parity, failed = _here(artifact, folder, crops, tolerance, not image)
         problem = "past the tolerance"
     else:
         from lite_deploy.bench.devices import choose_runner
@@ -60,17 +61,21 @@ def verify(
         raise typer.Exit(1)
 
 
-def _here(artifact, folder: Path, crops, tolerance: float) -> tuple[tuple, list[str]]:
+def _here(artifact, folder: Path, crops, tolerance: float, noise: bool) -> tuple[tuple, list[str]]:
     """Compare on this machine; return the whole record of parity, and what is past the tolerance."""
     from lite_deploy.verify import verify as compare
 
-    reference, rows = compare(artifact, folder, crops, tolerance)
+    reference, rows = compare(artifact, folder, crops, tolerance, noise)
     shown = []
     for row in rows:
-        verdict = {True: "equal", False: "PAST TOLERANCE", None: "by design"}[row.passed]
-        shown.append((row.parity.model, row.how, *_numbers(row.parity), verdict))
+        if row.limit is None:
+            verdict = {True: "equal", False: "PAST TOLERANCE", None: "not known: export again"}[row.passed]
+        else:
+            verdict = "as expected" if row.passed else f"PAST {row.limit:.2g}"
+        error = f"{row.parity.error:.1e}"
+        shown.append((row.parity.model, row.how, *_numbers(row.parity), error, verdict))
     title = f"{folder}: {len(crops)} inputs, against {reference}, tolerance {tolerance:g}"
-    columns = ("model", "run by", "largest difference", "correlation", "maxima moved", "verdict")
+    columns = ("model", "run by", "largest difference", "correlation", "maxima moved", "error", "verdict")
     out.print(table(escape(title), columns, shown))
     others = (each for each in artifact.parity if each.device)
     return (*(row.parity for row in rows), *others), [row.parity.model for row in rows if row.passed is False]

@@ -192,7 +192,9 @@ image = read_image({str(shared / "samples" / "hrnet_demo.jpg")!r})
 for engine in ("onnxruntime", "paddle-lite"):
     people = PoseEstimator.from_artifact({str(pose_folder)!r}, {str(detector_folder)!r}, engine=engine)(image)
     assert len(people) == 1
-heavy = ("paddle.", "tinypose.models", "tinypose.engine", "compress", "lite_deploy", "matplotlib")
+import tinypose.commands.infer, tinypose.inference.files  # what the command loads
+heavy = ("paddle.", "scipy.optimize", "tinypose.models", "tinypose.engine", "compress", "lite_deploy")
+heavy += ("matplotlib",)
 print([m for m in sys.modules if m.startswith(heavy)])
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 import http.server
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -191,6 +192,45 @@ def test_a_stream_without_an_end(steady, tmp_path):
             server.shutdown()
     assert len(frames) == 40 and video.unreadable == 0
     np.testing.assert_allclose(np.diff([frame.time for frame in frames]), 1 / 25, atol=1e-3)
+
+
+def test_a_stream_that_breaks_is_connected_again_within_a_bound(steady, tmp_path, monkeypatch):
+    """A sender that hangs up after forty frames, is there once more, and then is gone."""
+    monkeypatch.setattr("tinypose.inference.video.WAITS", (0.2, 0.2))
+    path = tmp_path / "cam.ts"
+    with VideoWriter(path, 25) as writer:
+        for frame in Video(steady):
+            writer.write(frame.image, frame.time)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with listener:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.sendall(path.read_bytes())
+
+    threading.Thread(target=serve, daemon=True).start()
+    video = Video(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+    frames = []
+    with pytest.raises(
+        UserError, match="broke after 80 frames .* could not be connected again in 2 attempts"
+    ):
+        for frame in video:
+            frames.append(frame)
+    assert video.reconnected == 1
+    assert [frame.index for frame in frames] == list(range(80))
+    times = np.diff([frame.time for frame in frames])
+    assert (times > 0).all() and times[39] > 0.2
+    np.testing.assert_allclose(times[40:], 1 / 25, atol=1e-3)
+
+
+def test_a_silent_server_says_so(monkeypatch):
+    monkeypatch.setattr("tinypose.inference.video.TIMEOUT", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for scheme in ("http", "rtsp", "tcp"):
+            with pytest.raises(UserError, match="no answer within 0.5 s"):
+                Video(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/live")
 
 
 def test_a_file_by_its_address(steady):

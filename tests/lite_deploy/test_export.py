@@ -1,5 +1,8 @@
 """`lite-deploy export`: what is made, what is refused, and that nothing is left half done."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +13,8 @@ from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import read_artifact
 from tinypose.config import load_config
 from tinypose.errors import UserError
+from tinypose.files import content_digest, write_json
+from tinypose.models.weights import read_params, write_params
 
 
 def test_all_models_are_there(exported):
@@ -102,10 +107,6 @@ def test_refused(exported, tmp_path, capsys, monkeypatch, arguments, words):
 
 
 def test_ranges_of_other_weights_are_refused(exported, tmp_path):
-    import shutil
-
-    from tinypose.models.weights import read_params, write_params
-
     other = tmp_path / "other.pdparams"
     params = read_params(exported.weights)
     write_params(other, {name: value * np.float32(1.5) for name, value in params.items()})
@@ -117,6 +118,29 @@ def test_ranges_of_other_weights_are_refused(exported, tmp_path):
     (damaged / "graph.npz").write_bytes((damaged / "graph.npz").read_bytes()[:-100])
     with pytest.raises(UserError):
         export(load_config(exported.config), tmp_path / "out", quant=damaged)
+    assert not (tmp_path / "out").exists()
+
+
+def test_int8_that_is_not_what_was_measured_is_refused(exported, tmp_path):
+    quant = tmp_path / "quant"
+    shutil.copytree(exported.quant, quant)
+    content = json.loads((quant / "quant.json").read_text())
+    content.pop("sha256")
+    content["noise_error"] /= 100
+    write_json(quant / "quant.json", {**content, "sha256": content_digest(content)})
+    with pytest.raises(UserError, match="where `compress quant` measured"):
+        export(load_config(exported.config), tmp_path / "out", quant=quant, models=["arm_int8"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_gives_infinity_is_not_exported(exported, tmp_path):
+    params = read_params(exported.weights)
+    last = [name for name, value in params.items() if value.ndim == 4][-1]
+    params[last] = np.full_like(params[last], 3e38)
+    write_params(tmp_path / "large.pdparams", params)
+    config = load_config(exported.config, [f"weights={tmp_path / 'large.pdparams'}"])
+    with pytest.raises(UserError, match="not finite"):
+        export(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

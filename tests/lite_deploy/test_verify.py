@@ -13,6 +13,7 @@ from lite_deploy.cli import app, main
 from lite_deploy.nb.read import read_nb
 from lite_deploy.nb.write import write_nb
 from lite_deploy.verify import compare, noise_crops, open_or_interpret, reference_network, verify
+from tinypose.artifact.engines import open_engine
 from tinypose.artifact.record import read_artifact, record_file, write_artifact
 from tinypose.errors import UserError
 from tinypose.inference.pose_model import PoseModel
@@ -59,6 +60,8 @@ def test_all_models_pass(exported, tmp_path):
         assert parity[name].difference <= 1e-4
         assert parity[name].moved == 0
         assert parity[name].joints == 4 * 17
+    for name in ("arm_fp16", "arm_int8", "onnx_int8"):
+        assert parity[name].error == pytest.approx(read_artifact(folder).model(name).error, rel=0.1)
     assert 1e-4 < parity["arm_fp16"].difference < 0.1
     assert 1e-3 < parity["arm_int8"].difference < 10  # random weights, and ranges of other pictures
 
@@ -107,6 +110,48 @@ def test_one_changed_weight_is_caught(exported, tmp_path, capsys, monkeypatch, n
     parity = {each.model: each for each in read_artifact(folder).parity}
     assert parity[name].difference > 1e-4
     assert parity["onnx_fp32"].difference <= 1e-4
+
+
+def test_int8_beyond_the_error_it_had_when_exported_fails(exported, tmp_path):
+    folder = exported.copy(tmp_path)
+    keep_models(folder, "onnx_fp32", "arm_int8")
+    assert read_artifact(folder).model("arm_int8").error > 0
+    model = read_nb(folder / "arm_int8.nb")
+    convolutions = [op for op in model.operators if op.type == "conv2d" and op.precision == "int8"]
+    for op in convolutions[:3]:
+        model.params[op.inputs["Filter"][0]] = -model.params[op.inputs["Filter"][0]]
+    write_nb(model, folder / "arm_int8.nb")
+    update_checksum(folder, "arm_int8")
+    result = CliRunner().invoke(app, ["verify", str(folder)])
+    assert result.exit_code == 1, result.output
+    assert "past the tolerance: arm_int8" in result.output
+
+
+@pytest.mark.parametrize("name", ["x86_fp32", "onnx_fp32"])
+def test_a_model_that_ends_its_engine_does_not_end_us(exported, tmp_path, monkeypatch, name):
+    """Checksums made anew, bytes changed: each is a UserError or computes; Paddle-Lite aborts on most."""
+    monkeypatch.setenv("EDGE_POSE_CACHE", str(tmp_path / "cache"))
+    folder = exported.copy(tmp_path)
+    file = folder / read_artifact(folder).model(name).files[0].file
+    whole, refused = file.read_bytes(), 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        data = bytearray(whole)
+        for place in rng.integers(30, len(data) // 5, 40):  # the program stands before the weights
+            data[place] = rng.integers(256)
+        file.write_bytes(data)
+        update_checksum(folder, name)
+        artifact = read_artifact(folder)
+        try:
+            open_engine(artifact, folder, name)(np.zeros((1, 3, 96, 64), np.float32))
+        except UserError as error:
+            assert str(file) in str(error)
+            refused += 1
+    assert refused
+    file.write_bytes(whole)
+    update_checksum(folder, name)
+    open_engine(read_artifact(folder), folder, name)
+    assert len(list((tmp_path / "cache" / "tried").iterdir())) == 5 - refused
 
 
 def test_without_the_weights_the_models_are_compared_with_each_other(exported, tmp_path):

@@ -179,3 +179,25 @@ def test_doubles_among_a_crowd_are_found_without_looking_at_all_pairs(tmp_path):
     (found,) = check_doubles(people)
     assert found.where == "annotations 10 and 3000"
     assert time.process_time() - start < 60
+
+
+def test_the_parts_of_coco_wholebody_stand_behind_the_body(tmp_path):
+    """Its lists of feet, face and hands; v there is a score."""
+    parts = {
+        "foot_kpts": [1.0, 2.0, 2] * 6, "face_kpts": [3.0, 4.0, 0.7] * 68,
+        "lefthand_kpts": [5.0, 6.0, 0.3] * 21, "righthand_kpts": [0, 0, 0] * 21,
+    }  # fmt: skip
+    path = write(tmp_path, [entry(**parts)])
+    (found,) = read_coco(path, load_skeleton("wholebody133")).entries
+    assert found.joints.shape == (133, 3)
+    np.testing.assert_array_equal(found.joints[:17].ravel(), JOINTS)
+    for which, expected in (
+        (slice(17, 23), [1, 2, 2]), (slice(23, 91), [3, 4, 2]),
+        (slice(91, 112), [5, 6, 2]), (slice(112, 133), [0, 0, 0]),
+    ):  # fmt: skip
+        assert (found.joints[which] == expected).all()
+    assert read_coco(path, load_skeleton("feet23")).entries[0].joints.shape == (23, 3)
+    assert read_coco(path, COCO).entries[0].joints.shape == (17, 3)
+    path = write(tmp_path, [entry(**parts | {"face_kpts": [1.0, 2.0, 2] * 67})])
+    with pytest.raises(UserError, match="expected 3 numbers for each of the 133 joints"):
+        read_coco(path, load_skeleton("wholebody133"))

@@ -15,26 +15,32 @@ from threading import Lock
 import numpy as np
 
 from tinypose.artifact.record import Artifact, ModelRecord
+from tinypose.artifact.trial import try_model
 from tinypose.errors import UserError
 from tinypose.network import Network
 
 ENGINES = ("paddle-lite", "onnxruntime", "paddle-inference")
 
 
-def open_engine(artifact: Artifact, folder: str | Path, name: str, threads: int = 1) -> Network:
-    """Open a model of a folder whose description was read.
+def open_engine(
+    artifact: Artifact, folder: str | Path, name: str, threads: int = 1, tried: bool = False
+) -> Network:
+    """Open a model of a folder whose description was read; what was not made here is tried first.
 
     Args:
         artifact: what the description says.
         folder: where the files are.
         name: of the model, for example `x86_fp32`.
         threads: how many the engine may use; Paddle-Lite's Python package has one.
+        tried: it was tried in a process of its own (`tinypose.artifact.trial`), or this is that process.
 
     Raises:
-        UserError: no such model, or one that must not run on this machine.
+        UserError: no such model, one that its engine does not survive, or that must not run here.
     """
     record = artifact.model(name)
     paths = [Path(folder) / each.file for each in record.files]
+    if not tried and record.target in ("any", machine()):
+        try_model(folder, name, record.engine, paths)
     open_it = {"paddle-lite": _open_lite, "onnxruntime": _open_onnx, "paddle-inference": _open_paddle}
     with _answered(paths[0], "load this model"):
         opened = open_it[record.engine](paths, record, artifact.tools, threads)

@@ -102,6 +102,11 @@ class ModelRecord(Record):
     target: Literal["arm", "x86", "any"]
     precision: Literal["fp32", "fp16", "int8"]
     files: tuple[FileRecord, ...] = Field(min_length=1)
+    error: float | None = Field(
+        None,
+        ge=0,
+        description="FP16 and INT8: relative squared error on `tinypose.noise` against FP32, when exported",
+    )
     extra: tuple[str, ...] = Field(
         (), description="operators for which Paddle-Lite's library must be built with_extra"
     )
@@ -122,6 +127,16 @@ class OriginRecord(Record):
         None,
         description="the core that the INT8 models are for: there they take fewer instructions than FP32",
     )
+
+
+class QuantisedRecord(Record):
+    """What `compress quant` measured of what the INT8 models hold, on data.val, without flip test."""
+
+    people: int
+    fp32_ap: float = Field(description="percent")
+    ap: float = Field(description="percent, mean over draws of the roundings")
+    spread: float = Field(description="standard deviation over the draws")
+    heatmap_error: float = Field(description="relative squared error of the outputs against FP32")
 
 
 class CostRecord(Record):
@@ -145,6 +160,7 @@ class ParityRecord(Record):
     moved: int = Field(description="joints whose maximum lies elsewhere")
     joints: int = Field(description="of how many")
     device: str = Field("", description="where the model ran; empty: on the machine that compared")
+    error: float | None = Field(None, description="relative squared error of the worst output")
 
 
 class AccuracyRecord(Record):
@@ -173,6 +189,7 @@ class Artifact(Record):
     cost: tuple[CostRecord, ...] = ()
     parity: tuple[ParityRecord, ...] = ()
     accuracy: tuple[AccuracyRecord, ...] = ()
+    quantised: QuantisedRecord | None = Field(None, description="none: there is no INT8 model")
 
     @model_validator(mode="after")
     def _whole(self) -> "Artifact":

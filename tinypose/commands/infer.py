@@ -202,6 +202,10 @@ def _report(summary: "Summary", what: str) -> None:
     out.print(line, markup=False)
     for problem in summary.unreadable:
         err.print(f"left out: {problem}", style="yellow", markup=False)
+    if summary.reconnected:
+        err.print(
+            f"the stream broke, and was connected again {count(summary.reconnected, 'time')}", style="yellow"
+        )
     if summary.lost:
         err.print(f"left out: {count(summary.lost, 'frame')} that cannot be read", style="yellow")
     shown = summary.files if len(summary.files) <= 3 else summary.files[:2]

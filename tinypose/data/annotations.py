@@ -19,6 +19,9 @@ from tinypose.skeleton import Skeleton
 FARTHEST = 1e6  # pixels from the picture's corner; what is further away is a mistake
 LARGEST_ID = 2**53  # what JSON keeps exactly everywhere
 LARGEST_SIDE = 1_000_000
+# COCO-WholeBody (Jin et al., ECCV 2020) keeps what is no body in lists of its own; by number of all joints.
+BODY = 17
+PARTS = {23: ("foot_kpts",), 133: ("foot_kpts", "face_kpts", "lefthand_kpts", "righthand_kpts")}
 Category = int | str | tuple[int | str, ...] | None
 
 
@@ -259,7 +262,7 @@ def _entry(
         raise UserError(f"{where}: iscrowd: expected 0 or 1, found {_shown(crowd)}")
     if not (category is None or category in chosen):
         return Entry(where, identity, image_id, category, bool(crowd), None, None, None, 0.0)
-    joints = None if skeleton is None else _joints(entry.get("keypoints"), skeleton, where)
+    joints = None if skeleton is None else _joints(entry, skeleton, where)
     stated = entry.get("num_keypoints")
     if stated is not None and finite_numbers([stated], LARGEST_ID) is None:
         raise UserError(f"{where}: num_keypoints: expected a number, found {_shown(stated)}")
@@ -273,13 +276,18 @@ def _entry(
     )
 
 
-def _joints(values: Any, skeleton: Skeleton, where: str) -> np.ndarray | None:
+def _joints(entry: dict[str, Any], skeleton: Skeleton, where: str) -> np.ndarray | None:
     """Return float64 [J, 3], or None where there are none."""
+    values, count = entry.get("keypoints"), len(skeleton.joints)
     if values is None or values == []:
         return None
-    count = len(skeleton.joints)
+    parts = PARTS.get(count, ())
+    lists = [values, *map(entry.get, parts)]
+    joined = bool(parts) and all(isinstance(each, list) for each in lists) and len(values) == 3 * BODY
     flat = values
-    if isinstance(values, list) and all(isinstance(each, list) and len(each) == 3 for each in values):
+    if joined:
+        flat = [number for each in lists for number in each]
+    elif isinstance(values, list) and all(isinstance(each, list) and len(each) == 3 for each in values):
         flat = [value for each in values for value in each]  # [[x, y, v], ...], as some tools write
     numbers = finite_numbers(flat, FARTHEST)
     if numbers is None:
@@ -292,6 +300,8 @@ def _joints(values: Any, skeleton: Skeleton, where: str) -> np.ndarray | None:
             f"'{skeleton.name}', found {len(numbers)}; set `skeleton` to the one of this data set"
         )
     joints = np.array(numbers).reshape(count, 3)
+    if joined:  # there v is a score in faces and hands
+        joints[BODY:, 2] = np.where(joints[BODY:, 2] > 0, 2, 0)
     if not np.isin(joints[:, 2], (0, 1, 2)).all():
         raise UserError(f"{where}: keypoints: expected finite x and y, and v of 0, 1 or 2")
     return joints

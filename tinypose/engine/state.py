@@ -120,7 +120,9 @@ def restore(run: Run) -> Standing:
     path = run.output / "state.npz"
     arrays, facts = checkpoint.load_state(path)
     found = {key: list(array.shape) for key, array in arrays.items()}
-    expected = facts.get("arrays", found)
+    expected = facts.get("arrays")
+    if not isinstance(expected, dict):
+        raise UserError(f"{path}: damaged: does not say which arrays it has; begin a new run")
     if found != expected:
         odd = [key for key in {**found, **expected} if found.get(key) != expected.get(key)]
         raise UserError(f"{path}: damaged: missing or of another shape: {', '.join(odd[:5])}")
@@ -131,6 +133,8 @@ def restore(run: Run) -> Standing:
             raise UserError(
                 f"{path}: damaged: holds '{key}' of type {array.dtype}, which is no part of a state"
             )
+        if not np.isfinite(array).all():
+            raise UserError(f"{path}: damaged: '{key}' holds numbers that are not finite")
         groups[group][name] = array
     own = run.objective.state_dict()
     _check_fits(path, groups["weights"], own)
@@ -138,6 +142,10 @@ def restore(run: Run) -> Standing:
         _check_fits(path, groups["average"], run.average.values)
     try:
         standing = TypeAdapter(Standing).validate_python(facts.get("standing"))
+        if not 0 <= standing.number <= run.steps:
+            raise ValueError(f"stands at step {standing.number} of {run.steps}")
+        if standing.number == run.steps and not standing.history:
+            raise ValueError("at its end without a record of an epoch")
         scaler = facts["scaler"]
         if scaler:
             run.scaler.load_state_dict(scaler | {"scale": np.array(scaler["scale"], np.float32)})

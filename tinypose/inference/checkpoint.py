@@ -10,6 +10,7 @@ from tinypose.errors import UserError
 from tinypose.inference.bottom_up import BottomUp
 from tinypose.inference.estimator import TopDown
 from tinypose.inference.pose_model import CropModel
+from tinypose.metrics.thresholds import with_thresholds
 from tinypose.network import as_network
 from tinypose.skeleton import load_skeleton
 
@@ -28,7 +29,7 @@ def bottom_up_from_config(config: Config, weights: str, score: float) -> BottomU
     from tinypose.models import build_model
     from tinypose.models.weights import load_weights
 
-    skeleton = load_skeleton(config.skeleton)
+    skeleton = with_thresholds(load_skeleton(config.skeleton), config.eval.thresholds)
     net = build_model(config, len(skeleton.joints))
     load_weights(net, weights)
     rescorer = None if config.eval.rescorer is None else read_rescorer(config.eval.rescorer, skeleton)
@@ -59,7 +60,7 @@ def top_down_from_config(pose: str | Path, weights: str | None, box_score: float
     from tinypose.models.weights import load_weights
 
     config = load_config(pose)
-    skeleton = load_skeleton(config.skeleton)
+    skeleton = with_thresholds(load_skeleton(config.skeleton), config.eval.thresholds)
     net = build_model(config, len(skeleton.joints))
     load_weights(net, choose_weights(pose, weights or config.weights))
     find_joints = CropModel(as_network(net), config.input, config.output, len(skeleton.joints))

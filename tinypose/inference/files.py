@@ -88,6 +88,7 @@ class Summary:
         ids: how many different people, in a video.
         unreadable: for pictures, which, and why; for a camera, why it ended; for a video, see `lost`.
         lost: frames that could not be decoded.
+        reconnected: how many times a stream that broke was connected again.
         resumed: frames taken over from an interrupted run.
         seconds: how long the rest took.
         files: what was written.
@@ -98,6 +99,7 @@ class Summary:
     ids: set[int] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
     lost: int = 0
+    reconnected: int = 0
     resumed: int = 0
     seconds: float = 0.0
     files: list[Path] = field(default_factory=list)
@@ -231,6 +233,7 @@ def infer_video(
         if not summary.frames:
             raise UserError(f"{source.name}: not one frame of it could be read")
         summary.seconds = time.perf_counter() - start
+    summary.reconnected = video.reconnected if video else 0
     summary.lost = video.unreadable if video and limit is None else 0
     return summary
 

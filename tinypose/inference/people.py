@@ -47,19 +47,21 @@ class People:
         looks = None if self.looks is None else self.looks[which]
         return replace(self, looks=looks, **{name: getattr(self, name)[which] for name in ARRAYS})
 
-    def draw(self, image: np.ndarray, joint_score: float = JOINT_SCORE) -> np.ndarray:
+    def draw(self, image: np.ndarray, joint_score: float | None = None) -> np.ndarray:
         """Draw boxes, skeletons and ids on a copy of the picture; each id has its colour.
 
         Args:
             image: uint8 RGB [H, W, 3].
-            joint_score: joints that score less are drawn as circles, without limbs.
+            joint_score: joints that score less are drawn as circles, without limbs; none: the thresholds of
+                the skeleton, or 0.2.
 
         Returns:
             uint8 RGB [H, W, 3].
         """
         numbers = [i if number == NOBODY else int(number) for i, number in enumerate(self.ids)]
         colors = [PALETTE[number % len(PALETTE)] for number in numbers]
-        result = draw_people(image, self.keypoints, self.skeleton, joint_score, self.boxes, colors)
+        threshold = (self.skeleton.thresholds or JOINT_SCORE) if joint_score is None else joint_score
+        result = draw_people(image, self.keypoints, self.skeleton, threshold, self.boxes, colors)
         for box, number, color in zip(self.boxes, self.ids, colors, strict=True):
             if number != NOBODY:
                 scale = float(max(box[2:])) / 400

@@ -4,11 +4,12 @@ PyAV does the work, because it gives each frame's own time (a rate may vary), th
 beside the picture, and each error where it happens.
 """
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import av
 import cv2
@@ -18,6 +19,7 @@ from tinypose.errors import UserError
 
 CLOCK = 90_000  # ticks a second of written video: whole for all usual rates
 TIMEOUT = 15  # seconds that a stream may be silent
+WAITS = (1.0, 2.0, 4.0, 8.0, 8.0)  # seconds before each attempt to connect a broken stream again
 
 # What is opened, by content. Of the others that FFmpeg knows some open further files that a file names.
 FORMATS = (
@@ -51,6 +53,7 @@ class Video:
         rate: frames a second on average, or None.
         live: whether it comes as it happens, with no end known.
         unreadable: how many frames could not be decoded so far.
+        reconnected: how many times a stream that broke was connected again.
     """
 
     def __init__(self, name: str | Path):
@@ -60,16 +63,27 @@ class Video:
             UserError: it cannot be opened, is not a video, or is cut so short that nothing of it can be read.
         """
         self.name = str(name)
+        self._open()
+        self.total = self._stream.frames or None
+        self.rate = float(self._stream.average_rate) if self._stream.average_rate else None
+        self.live = "://" in self.name and self._container.duration is None
+        self.unreadable = self.reconnected = 0
+        self._broken, self._attempts = "", 0
+
+    def _open(self) -> None:
         timeout = TIMEOUT if "://" in self.name else None
         options = {"format_whitelist": ",".join(FORMATS)}
         if timeout is None:  # a list of addresses that a file holds is not followed
             options["protocol_whitelist"] = "file"
         elif self.name.startswith("rtsp"):
             options["rtsp_transport"] = "tcp"
+        start = monotonic()
         try:
             self._container = av.open(self.name, options=options, timeout=timeout)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise UserError(f"{self.name}: cannot read this as a video: {_reason(error)}") from None
+            silent = timeout is not None and monotonic() - start >= timeout
+            reason = f"no answer within {timeout:g} s; is the server sending?" if silent else _reason(error)
+            raise UserError(f"{self.name}: cannot read this as a video: {reason}") from None
         if not self._container.streams.video:
             self._container.close()
             raise UserError(f"{self.name}: no pictures in it, just sound or text")
@@ -78,45 +92,86 @@ class Video:
             self._container.close()
             raise UserError(f"{self.name}: cannot read this as a video: its coding is not known")
         self._stream.thread_type = "AUTO"
-        self.total = self._stream.frames or None
-        self.rate = float(self._stream.average_rate) if self._stream.average_rate else None
-        self.live = "://" in self.name and self._container.duration is None
-        self.unreadable = 0
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames in order; what cannot be decoded is counted and left out."""
-        index, last = 0, -np.inf
-        with self._container:
-            for decoded in self._decode():
-                try:
-                    image = _upright(decoded.to_ndarray(format="rgb24"), decoded.rotation)
-                except (av.error.FFmpegError, ValueError):
-                    self.unreadable += 1
-                    continue
-                time = decoded.time if decoded.time is not None else last + 1 / (self.rate or 30)
-                # Broken files repeat or turn back their clock; filters over time need it to go on.
-                last = time if time > last else last + 1 / (self.rate or 30)
-                yield Frame(index, last, image)
-                index += 1
+        """Yield the frames in order; what cannot be decoded is counted and left out.
+
+        A stream that breaks, or is silent for `TIMEOUT` seconds, is connected again; its clock goes on.
+
+        Raises:
+            UserError: a stream broke and could not be connected again in as many attempts as `WAITS` has.
+        """
+        index, last, shift, came = 0, -np.inf, 0.0, monotonic()
+        while True:
+            with self._container:
+                for decoded in self._decode():
+                    try:
+                        image = _upright(decoded.to_ndarray(format="rgb24"), decoded.rotation)
+                    except (av.error.FFmpegError, ValueError):
+                        self.unreadable += 1
+                        continue
+                    step = 1 / (self.rate or 30)
+                    time = decoded.time + (shift or 0) if decoded.time is not None else last + step
+                    if shift is None:  # the first frame after a break: the sender may count anew
+                        shift = last + monotonic() - came - time
+                        time += shift
+                    # Broken files repeat or turn back their clock; filters over time need it to go on.
+                    last = time if time > last else last + step
+                    came, self._attempts = monotonic(), 0
+                    yield Frame(index, last, image)
+                    index += 1
+            if not (self.live and self._broken):
+                break
+            self._connect_again(index)
+            shift = None if index else 0.0
         # What is missing at the end of a cut-off file never came to be decoded.
         if self.total is not None and not self.live:
             self.unreadable = max(self.unreadable, self.total - index)
 
+    def _connect_again(self, frames: int) -> None:
+        """Open a stream that broke after so many frames again, or raise a UserError."""
+        reason = self._broken
+        while self._attempts < len(WAITS):
+            sleep(WAITS[self._attempts])
+            self._attempts += 1
+            try:
+                self._open()
+            except UserError as error:
+                reason = str(error)
+                continue
+            self.reconnected += 1
+            return
+        raise UserError(
+            f"{self.name}: broke after {frames} frames ({self._broken}) and could not be connected again in "
+            f"{len(WAITS)} attempts: {reason}"
+        )
+
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = self._container.demux(self._stream)
         ended = False
+        self._broken = ""
+        # A file ends when it is whole, over http as an end or as EIO; a camera does not end.
+        files = ("http:", "https:", "file:")
+        endless = not self.name.startswith(files) or "mpjpeg" in self._container.format.name
         while not ended:
+            asked = monotonic()
             try:
                 packet = next(packets)
             except StopIteration:
+                self._broken = "the sender ended it" if endless else ""
                 return
-            except (av.error.FFmpegError, OSError):
+            except (av.error.FFmpegError, OSError) as error:
+                if monotonic() - asked >= TIMEOUT:
+                    self._broken = f"silent for {TIMEOUT:g} s"
+                elif endless or not (isinstance(error, av.error.EOFError) or error.errno == errno.EIO):
+                    self._broken = _reason(error)
                 # The rest cannot be found; what is missing is counted by its number. An empty packet asks
                 # the decoder for the frames that it still holds.
                 packet, ended = None, True
             try:
                 frames = self._stream.decode(packet)
             except av.error.EOFError:
+                self._broken = self._broken or ("the sender ended it" if endless else "")
                 return
             except av.error.FFmpegError:
                 self.unreadable += 1

@@ -28,7 +28,7 @@ from rich.progress import (
 from tinypose import console
 from tinypose.config import CONFIGS
 from tinypose.errors import UserError
-from tinypose.files import sha256
+from tinypose.files import cache_folder, sha256
 
 ATTEMPTS = 3  # before a connection that keeps breaking is reported
 
@@ -198,13 +198,6 @@ def locate_boxes(source: str | Path) -> Path:
     if str(source) in BOXES and not Path(source).exists():
         return fetch(str(source))
     return Path(source)
-
-
-def cache_folder() -> Path:
-    """Return $EDGE_POSE_CACHE, or edge-pose under $XDG_CACHE_HOME, or under ~/.cache."""
-    if own := os.environ.get("EDGE_POSE_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-pose"
 
 
 def _place(url: str) -> Path:

@@ -8,7 +8,6 @@ the mean of OKS and box overlap: OKS tells apart people whose boxes overlap, and
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tinypose.boxes import iou
 from tinypose.data.coco import AREA_OF_BOX
@@ -134,6 +133,8 @@ class Tracker:
 
 def _best_pairs(likeness: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Return the pairs of the assignment with the greatest sum; pairs below `least` are not made."""
+    from scipy.optimize import linear_sum_assignment  # a third of a second, and pictures need none of it
+
     rows, columns = linear_sum_assignment(np.where(likeness >= least, likeness, 0), maximize=True)
     return [(i, j) for i, j in zip(rows, columns, strict=True) if likeness[i, j] >= least]
 

@@ -9,7 +9,7 @@ from lite_deploy.bench.device import call, last_line, need
 from lite_deploy.bench.emulator.device import COMPILER, qemu_version
 from tinypose.console import err
 from tinypose.errors import UserError
-from tinypose.models.zoo import cache_folder
+from tinypose.files import cache_folder
 
 CPP = Path(__file__).parents[2] / "cpp"
 PLUGIN = Path(__file__).with_name("count.c")

@@ -170,6 +170,37 @@ def heatmaps(artifact, shift=0.0):
     return np.array(maps, np.float32)[None]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"machine": []}, {"machine": {"clusters": [3]}}, {"machine": {"clusters": {}}},
+        {"machine": {"model": []}},
+        {"machine": {"cores": [[]]}}, {"machine": {"instructions": [{}]}}, {"artifact": {"models": 3}},
+        {"artifact": {"models": [["a"]]}}, {"artifact": {"models": [{"name": []}]}},
+        {"artifact": {"output": {"name": [1]}}}, {"artifact": {"accuracy": [{}]}},
+        {"artifact": {"tools": [1]}},
+        {"options": {"confidence": 7}}, {"options": {"precision": "x"}}, {"options": [[]]},
+        {"tools": {"a": []}},
+    ],
+)  # fmt: skip
+def test_odd_lists_are_named(tmp_path, changes):
+    file = tmp_path / "bench.jsonl"
+    run = RUN.model_dump(mode="json", by_alias=True)
+    file.write_text(json.dumps(run) + "\n")
+    read_results(file)
+    file.write_text(json.dumps({**run, **changes}) + "\n")
+    with pytest.raises(UserError, match=rf"bench\.jsonl:1: {next(iter(changes))}"):
+        read_results(file)
+
+
+@pytest.mark.parametrize("line", ["[" * 200_000, "9" * 5000, "[]", "null", "NaN", '{"kind": []}'])
+def test_what_is_no_line_is_named(tmp_path, line):
+    file = tmp_path / "bench.jsonl"
+    file.write_text(RUN.model_dump_json(by_alias=True) + "\n" + line + "\n")
+    with pytest.raises(UserError, match=r"bench\.jsonl:2"):
+        read_results(file)
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_wrong_output_is_told_from_right(exported, precision):
     artifact = read_artifact(exported.folder)

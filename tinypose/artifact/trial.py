@@ -1,0 +1,111 @@
+"""Try a model in a process of its own before this one opens it.
+
+Engines are C++ that trusts what it reads: a changed model can end its process, and checksums can be made
+anew. What a file does it does every time, so one trial a file is enough: what passed, and what was exported
+here, is remembered by its content in the cache folder. Run as a program it is the trial itself.
+"""
+
+import importlib.metadata
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256 as digest
+from pathlib import Path
+
+from tinypose.errors import UserError
+from tinypose.files import cache_folder, sha256, write_text
+
+SECONDS = 600  # there for hangs; a trial takes one or two
+_PACKAGES = {"paddle-lite": "paddlelite", "onnxruntime": "onnxruntime", "paddle-inference": "paddlepaddle"}
+
+
+def try_model(folder: str | Path, name: str, engine: str, paths: Sequence[Path]) -> None:
+    """Let an engine load a model and compute with it once, in a process of its own; once for a file.
+
+    Args:
+        folder: with the description.
+        name: of the model in it.
+        engine: that runs it.
+        paths: the model's files.
+
+    Raises:
+        UserError: the process dies, does not end, or says what is wrong.
+    """
+    note = _note(engine, paths)
+    if note.is_file():
+        return
+    command = [sys.executable, __file__, str(folder), name]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{paths[0]}: {engine} does not end with this model; export again") from None
+    if done.returncode == 2:
+        raise UserError(done.stderr.strip() or f"{paths[0]}: {engine} cannot open this model")
+    if done.returncode:
+        how = f"exit code {done.returncode}"
+        with suppress(ValueError):
+            how = signal.Signals(-done.returncode).name
+        if how == "SIGINT":
+            raise KeyboardInterrupt
+        raise UserError(
+            f"{paths[0]}: {engine} ended its process ({how}) when it opened or ran this model, which is "
+            "damaged or made by something else; export again"
+        )
+    _remember(note)
+
+
+def trust(engine: str, paths: Sequence[Path]) -> None:
+    """Remember a model that was made here and now, so that it is not tried."""
+    _remember(_note(engine, paths))
+
+
+def _note(engine: str, paths: Sequence[Path]) -> Path:
+    """Return the file that says that a model was tried: its name is the content's and the engine's."""
+    try:
+        version = importlib.metadata.version(_PACKAGES[engine])
+    except importlib.metadata.PackageNotFoundError:
+        raise UserError(f"{engine}: not installed here; `pip install {_PACKAGES[engine]}`") from None
+    about = [engine, version, *(sha256(path) for path in paths)]
+    return cache_folder() / "tried" / digest(json.dumps(about).encode()).hexdigest()
+
+
+def _remember(note: Path) -> None:
+    with suppress(UserError):  # then it is tried again the next time
+        write_text(note, "")
+
+
+def main(folder: str, name: str) -> None:
+    """Open a model and run it once on black pictures."""
+    import numpy as np
+
+    from tinypose.artifact.engines import open_engine
+    from tinypose.artifact.record import read_artifact
+
+    artifact = read_artifact(folder, check_files=False)
+    network = open_engine(artifact, folder, name, tried=True)
+    outputs = network(np.zeros((1, 3, artifact.input.height, artifact.input.width), np.float32))
+    found, expected = ([tuple(shape) for shape in shapes] for shapes in (
+        (each.shape[1:] for each in outputs), (each.shape for each in artifact.tensors)
+    ))  # fmt: skip
+    if found != expected:
+        raise UserError(f"{folder}: model '{name}' gives {found}, and {expected} is described; export again")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        main(*sys.argv[1:])
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
