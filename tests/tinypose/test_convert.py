@@ -131,3 +131,85 @@ def test_what_is_none_of_them_is_named(tmp_path, name, text, match):
     result = call(tmp_path / name, "--output", tmp_path / "out.json")
     assert isinstance(result.exception, UserError) and match in str(result.exception)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_supervisely(tmp_path):
+    folder = tmp_path / "project"
+    (folder / "set" / "ann").mkdir(parents=True)
+    nodes = {f"n{i}": {"label": name.replace("_", " "), "loc": [0, 0]} for i, name in enumerate(COCO.joints)}
+    meta = {"classes": [{"title": "person", "shape": "graph", "geometry_config": {"nodes": nodes}},
+                        {"title": "car", "shape": "rectangle"}]}  # fmt: skip
+    (folder / "meta.json").write_text(json.dumps(meta))
+    objects = [
+        {"classTitle": "person", "geometryType": "graph", "instance": f"i{number}",
+         "nodes": {f"n{COCO.index(name)}": {"loc": list(place)} for name, place in person.items()}}
+        for number, person in enumerate(PEOPLE)
+    ]  # fmt: skip
+    objects[0]["nodes"]["n9"] = {"loc": [1, 1], "disabled": True}
+    corners = {"exterior": [[40, 10], [60, 70]], "interior": []}
+    objects.append({"geometryType": "rectangle", "instance": "i0", "points": corners})
+    objects.append({"geometryType": "rectangle", "points": corners})
+    objects.append({"geometryType": "bitmap"})
+    ann = folder / "set" / "ann" / "a.jpg.json"
+    ann.write_text(json.dumps({"size": {"width": SIZE[0], "height": SIZE[1]}, "objects": objects}))
+    output, content = converted(folder, tmp_path)
+    same(content)
+    assert content.entries[0].box.tolist() == [40, 10, 20, 60]
+    assert "box without joints" in output and "object of type bitmap" in output
+    lost = {"geometryType": "graph", "nodes": {"n0": {"loc": "x"}}}
+    half = {"geometryType": "rectangle", "points": {"exterior": [[1, 2]]}}
+    for bad in ([], {"objects": 3}, {"objects": [3]}, {"objects": [lost]}, {"objects": [half]}):
+        ann.write_text(json.dumps(bad))
+        result = call(folder, "--output", tmp_path / "bad.json")
+        assert isinstance(result.exception, UserError), bad
+
+
+def test_via(tmp_path):
+    Image.new("RGB", SIZE).save(tmp_path / "a.jpg")
+    regions = [
+        {"shape_attributes": {"name": "point", "cx": place[0], "cy": place[1]},
+         "region_attributes": {"joint": name, "person": str(number)}}
+        for number, person in enumerate(PEOPLE) for name, place in person.items()
+    ]  # fmt: skip
+    box = {"name": "rect", "x": 40, "y": 10, "width": 20, "height": 60}
+    regions.append({"shape_attributes": box, "region_attributes": {"person": "0"}})
+    regions.append({"shape_attributes": {"name": "circle"}, "region_attributes": {}})
+    files = {"a.jpg123": {"filename": "a.jpg", "size": 123, "regions": regions, "file_attributes": {}}}
+    for number, content in enumerate((files, {"_via_settings": {}, "_via_img_metadata": files})):
+        source = tmp_path / f"via{number}.json"
+        source.write_text(json.dumps(content))
+        output, read = converted(source, tmp_path, "--images", tmp_path, "--overwrite")
+        same(read)
+        assert read.entries[0].box.tolist() == [40, 10, 20, 60]
+        assert "region of shape circle" in output
+    result = call(source, "--output", tmp_path / "b.json")
+    assert isinstance(result.exception, UserError) and "--images says" in str(result.exception)
+    for bad in ({"a": {"filename": "a.jpg", "regions": 3}}, {"a": {"filename": [], "regions": []}},
+                {"a": {"filename": "a.jpg", "regions": [3]}}):  # fmt: skip
+        source.write_text(json.dumps(bad))
+        result = call(source, "--output", tmp_path / "b.json", "--images", tmp_path)
+        assert isinstance(result.exception, UserError), bad
+
+
+def test_labels_stay_in_their_folder(tmp_path):
+    """Names of pictures that lead elsewhere do not; two that would have one file of labels are named."""
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine")
+    people = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "keypoints": [5, 5, 2] * 17}]
+    content = {
+        "images": [{"id": 1, "file_name": str(tmp_path / "victim.jpg"), "width": 20, "height": 20},
+                   {"id": 2, "file_name": "../../victim.jpg", "width": 20, "height": 20}],
+        "annotations": people,
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO.joints)}],
+    }  # fmt: skip
+    source = tmp_path / "people.json"
+    source.write_text(json.dumps(content))
+    result = call(source, "--to", "yolo", "--output", tmp_path / "deep" / "set")
+    assert result.exit_code == 0, result.output + str(result.exception)
+    assert victim.read_text() == "mine"
+    assert (tmp_path / "deep" / "set" / "labels" / "victim.txt").is_file()
+    content["images"][1]["file_name"] = str(tmp_path / "victim.png")
+    source.write_text(json.dumps(content))
+    result = call(source, "--to", "yolo", "--output", tmp_path / "other")
+    assert isinstance(result.exception, UserError) and "both would have" in str(result.exception)
+    assert not list((tmp_path / "other").rglob("*.*"))

@@ -126,7 +126,7 @@ def convert(
     ],
     to: Annotated[Literal["coco", "yolo"], typer.Option(help="The form to write.")] = "coco",
     form: Annotated[
-        Literal["labelme", "cvat", "label-studio", "yolo", "coco"] | None,
+        Literal["labelme", "cvat", "label-studio", "yolo", "coco", "supervisely", "via"] | None,
         typer.Option("--from", help="The form of SOURCE; none: told by its content."),
     ] = None,
     skeleton: Annotated[
@@ -138,11 +138,14 @@ def convert(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")] = False,
 ) -> None:
-    """Convert annotations of labelme, CVAT (XML 1.1), Label Studio, YOLO-pose or COCO to COCO or YOLO-pose.
+    """Convert annotations of other tools to COCO's form or YOLO-pose.
+
+    SOURCE is of labelme, CVAT (XML 1.1), Label Studio, VIA, Supervisely, YOLO-pose or COCO.
 
     Boxes are made from the joints where there are none. What was left out is counted, with the reason.
     """
-    from tinypose.data.convert import detect_form, read_source, write_coco, write_yolo
+    from tinypose.data.convert import detect_form, read_source
+    from tinypose.data.convert_write import write_coco, write_yolo
     from tinypose.files import check_new
     from tinypose.skeleton import load_skeleton
 

@@ -1,4 +1,5 @@
-"""Annotations of other tools to COCO's form and back: labelme, CVAT, Label Studio, YOLO-pose.
+"""Annotations of other tools to COCO's form and back: labelme, CVAT, Label Studio, YOLO-pose, and in
+`tinypose.data.convert_projects` Supervisely and VIA.
 
 Each reader returns `Found`: people by picture, with joints by name. What cannot be used is counted.
 """
@@ -16,12 +17,11 @@ from tinypose.config_file import read_yaml
 from tinypose.data.annotations import read_coco
 from tinypose.data.boxes import finite_numbers
 from tinypose.errors import UserError
-from tinypose.files import read_json, read_text, write_json, write_text
+from tinypose.files import read_json, read_text
 from tinypose.images import picture_size
 from tinypose.skeleton import Skeleton
 
-Form = Literal["labelme", "cvat", "label-studio", "yolo", "coco"]
-MARGIN = 0.1  # of the extent of the joints: what a box made from them has around them
+Form = Literal["labelme", "cvat", "label-studio", "yolo", "coco", "supervisely", "via"]
 FARTHEST = 1e6
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
@@ -61,6 +61,8 @@ def detect_form(source: Path) -> Form:
         UserError: it is of none that is known.
     """
     if source.is_dir():
+        if (source / "meta.json").is_file() and any(source.rglob("ann/*.json")):
+            return "supervisely"
         if any(source.rglob("*.yaml")) or any(source.rglob("labels")):
             return "yolo"
         if any(source.glob("*.json")):
@@ -74,21 +76,30 @@ def detect_form(source: Path) -> Form:
         if isinstance(content, list):
             return "label-studio"
         if isinstance(content, dict):
+            if "_via_img_metadata" in content or any(
+                isinstance(each, dict) and "regions" in each for each in content.values()
+            ):
+                return "via"
             return "labelme" if "shapes" in content else "coco"
     raise UserError(
         f"{source}: of no tool that is known here; expected a folder of labelme's JSON files, CVAT's XML, "
-        "Label Studio's JSON, a YOLO-pose folder or its .yaml, or COCO's JSON; --from says which"
+        "Label Studio's or VIA's JSON, a YOLO-pose folder or its .yaml, a Supervisely project, or "
+        "COCO's JSON; --from says which"
     )
 
 
 def read_source(source: Path, form: Form, skeleton: Skeleton, images: Path | None) -> Found:
     """Read a source of a form; `images` is where its pictures are, if it does not say how large they are."""
+    from tinypose.data.convert_projects import read_supervisely, read_via
+
     readers: dict[str, Callable[[Path, Skeleton, Path | None], Found]] = {
         "labelme": read_labelme,
         "cvat": read_cvat,
         "label-studio": read_label_studio,
         "yolo": read_yolo,
         "coco": read_coco_people,
+        "supervisely": read_supervisely,
+        "via": read_via,
     }
     return readers[form](source, skeleton, images)
 
@@ -104,23 +115,23 @@ def read_labelme(source: Path, skeleton: Skeleton, images: Path | None = None) -
         groups: dict[Any, dict[str, Any]] = {}
         for place, shape in enumerate(content["shapes"]):
             where = f"{path}: shapes[{place}]"
-            points = [_numbers(point, 2, where) for point in _list(shape, "points", where)]
+            points = [numbers_of(point, 2, where) for point in list_of(shape, "points", where)]
             kind, name = shape.get("shape_type", "polygon"), str(shape.get("label"))
             group = groups.setdefault(str(shape.get("group_id")), {"joints": {}, "box": None})
             if kind == "point" and points:
-                _take_joint(group["joints"], name, (*points[0], 2), skeleton, found)
+                take_joint(group["joints"], name, (*points[0], 2), skeleton, found)
             elif kind == "rectangle" and len(points) == 2:
                 low, high = np.min(points, axis=0), np.max(points, axis=0)
                 group["box"] = np.concatenate([low, high - low])
             else:
                 found.left_out[f"shape of kind {kind}"] += 1
         people = [
-            _person(each["joints"], each["box"], skeleton) for each in groups.values() if each["joints"]
+            person_of(each["joints"], each["box"], skeleton) for each in groups.values() if each["joints"]
         ]
         found.left_out["box without joints"] += sum(not each["joints"] for each in groups.values())
         name = Path(str(content.get("imagePath") or path.with_suffix(".jpg").name).replace("\\", "/")).name
         size = (content.get("imageWidth"), content.get("imageHeight"))
-        found.add(name, _size(size, images, name, str(path)), people)
+        found.add(name, size_of(size, images, name, str(path)), people)
     if not paths:
         raise UserError(f"{source}: no .json files of labelme in it")
     return found
@@ -148,14 +159,14 @@ def read_cvat(source: Path, skeleton: Skeleton, images: Path | None = None) -> F
             joints: dict[str, Any] = {}
             for points in body.iter("points"):
                 _take_cvat(joints, points, where, skeleton, found)
-            people += [_person(joints, None, skeleton)] if joints else []
+            people += [person_of(joints, None, skeleton)] if joints else []
         for points in image.findall("points"):
             group = groups.setdefault(points.get("group_id", "0"), {})
             _take_cvat(group, points, where, skeleton, found)
-        people += [_person(joints, None, skeleton) for joints in groups.values() if joints]
+        people += [person_of(joints, None, skeleton) for joints in groups.values() if joints]
         for kind in ("box", "polygon", "polyline", "ellipse", "mask", "cuboid", "tag"):
             found.left_out[f"shape of kind {kind}"] += len(image.findall(kind))
-        found.add(name, _size(size, images, name, where), people)
+        found.add(name, size_of(size, images, name, where), people)
     if not found.sizes:
         raise UserError(f"{source}: no <image> in it; expected an export `CVAT for images 1.1`")
     return found
@@ -176,31 +187,31 @@ def read_label_studio(source: Path, skeleton: Skeleton, images: Path | None = No
         name = url.replace("\\", "/").split("?d=")[-1].split("/")[-1]
         size: tuple[Any, Any] = (None, None)
         groups: dict[Any, dict[str, Any]] = {}
-        for annotation in _list(task, "annotations", where)[:1]:  # of several annotators the first
-            for result in _list(annotation, "result", where):
+        for annotation in list_of(task, "annotations", where)[:1]:  # of several annotators the first
+            for result in list_of(annotation, "result", where):
                 value = result.get("value") if isinstance(result, dict) else None
                 if not isinstance(value, dict):
                     found.left_out["result without a value"] += 1
                     continue
                 size = (result.get("original_width"), result.get("original_height"))
-                w, h = _numbers(list(size), 2, where)
+                w, h = numbers_of(list(size), 2, where)
                 kind = result.get("type")
                 if kind == "keypointlabels":
-                    x, y = _numbers([value.get("x"), value.get("y")], 2, where)
+                    x, y = numbers_of([value.get("x"), value.get("y")], 2, where)
                     group = groups.setdefault(str(result.get("parentID")), {"joints": {}, "box": None})
                     label = str((value.get("keypointlabels") or [""])[0])
-                    _take_joint(group["joints"], label, (x * w / 100, y * h / 100, 2), skeleton, found)
+                    take_joint(group["joints"], label, (x * w / 100, y * h / 100, 2), skeleton, found)
                 elif kind == "rectanglelabels":
-                    sides = _numbers([value.get(key) for key in ("x", "y", "width", "height")], 4, where)
+                    sides = numbers_of([value.get(key) for key in ("x", "y", "width", "height")], 4, where)
                     group = groups.setdefault(str(result.get("id")), {"joints": {}, "box": None})
                     group["box"] = np.array(sides) * [w, h, w, h] / 100
                 else:
                     found.left_out[f"result of type {kind}"] += 1
         people = [
-            _person(each["joints"], each["box"], skeleton) for each in groups.values() if each["joints"]
+            person_of(each["joints"], each["box"], skeleton) for each in groups.values() if each["joints"]
         ]
         found.left_out["box without joints"] += sum(not each["joints"] for each in groups.values())
-        found.add(name, _size(size, images, name, where), people)
+        found.add(name, size_of(size, images, name, where), people)
     return found
 
 
@@ -237,7 +248,7 @@ def read_yolo(source: Path, skeleton: Skeleton, images: Path | None = None) -> F
                     f"{where}: expected 5 numbers and 2 or 3 for each of the {count} joints of skeleton "
                     f"'{skeleton.name}', found {len(values)}"
                 )
-            _numbers(values, len(values), where)
+            numbers_of(values, len(values), where)
             x, y, w, h = np.array(values[1:5]) * [*size, *size]
             joints = np.zeros((count, 3))
             given = np.array(values[5:]).reshape(count, int(depth))
@@ -269,83 +280,20 @@ def read_coco_people(source: Path, skeleton: Skeleton, images: Path | None = Non
     return found
 
 
-def write_coco(found: Found, skeleton: Skeleton, output: Path) -> int:
-    """Write COCO's form; returns how many boxes were made from joints."""
-    images, annotations, made = [], [], 0
-    for number, (name, size) in enumerate(found.sizes.items(), start=1):
-        images.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
-        for person in found.people.get(name, []):
-            made += person.box is None
-            box = box_of(person, size)
-            values = [
-                round(float(v), 2) if i % 3 < 2 else int(v) for i, v in enumerate(person.joints.ravel())
-            ]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": 1,
-                    "iscrowd": 0,
-                    "bbox": [round(float(v), 2) for v in box],
-                    "area": round(float(box[2] * box[3]), 2),
-                    "num_keypoints": int((person.joints[:, 2] > 0).sum()),
-                    "keypoints": values,
-                }
-            )
-    limbs = [[i + 1, j + 1] for i, j in skeleton.limb_indices]
-    category = {"id": 1, "name": "person", "supercategory": "person", "keypoints": list(skeleton.joints)}
-    write_json(
-        output,
-        {"images": images, "annotations": annotations, "categories": [{**category, "skeleton": limbs}]},
-    )
-    return made
-
-
-def write_yolo(found: Found, skeleton: Skeleton, output: Path) -> int:
-    """Write YOLO-pose into a folder, labels/*.txt and data.yaml; returns how many boxes were made."""
-    import yaml
-
-    made = 0
-    for name, size in found.sizes.items():
-        lines = []
-        for person in found.people.get(name, []):
-            made += person.box is None
-            x, y, w, h = box_of(person, size)
-            box = np.array([x + w / 2, y + h / 2, w, h]) / [*size, *size]
-            joints = person.joints / [*size, 1]
-            numbers = [f"{v:.6f}" for v in box]
-            numbers += [f"{v:.6f}" if i < 2 else f"{int(v)}" for row in joints for i, v in enumerate(row)]
-            lines.append(" ".join(["0", *numbers]))
-        write_text(output / "labels" / Path(name).with_suffix(".txt"), "".join(line + "\n" for line in lines))
-    content = {"path": ".", "train": "images", "val": "images", "names": {0: "person"},
-               "kpt_shape": [len(skeleton.joints), 3], "flip_idx": skeleton.flip_order.tolist()}  # fmt: skip
-    write_text(output / "data.yaml", yaml.safe_dump(content, sort_keys=False))
-    return made
-
-
-def box_of(person: Person, size: tuple[int, int]) -> np.ndarray:
-    """Return a person's box, or one around the joints, [4], cut to the picture."""
-    if person.box is not None:
-        return person.box
-    there = person.joints[person.joints[:, 2] > 0, :2]
-    low, high = there.min(axis=0), there.max(axis=0)
-    room = MARGIN * max((high - low).max(), 1)
-    low, high = np.maximum(low - room, 0), np.minimum(high + room, size)
-    return np.concatenate([low, high - low])
-
-
-def _person(
+def person_of(
     joints: dict[str, tuple[float, float, int]], box: np.ndarray | None, skeleton: Skeleton
 ) -> Person:
+    """Return a person from joints by name; those that are not there are zeros."""
     rows = np.zeros((len(skeleton.joints), 3))
     for name, row in joints.items():
         rows[skeleton.index(name)] = row
     return Person(rows, box)
 
 
-def _take_joint(
+def take_joint(
     joints: dict[str, Any], name: str, row: tuple[float, float, int], skeleton: Skeleton, found: Found
 ) -> None:
+    """Add a joint by its name to those of a person, or count why not."""
     name = name.strip().lower().replace(" ", "_").replace("-", "_")
     if name not in skeleton.joints:
         found.left_out[f"joint '{name:.40}', which skeleton '{skeleton.name}' has not"] += 1
@@ -362,11 +310,11 @@ def _take_cvat(
         return
     texts = points.get("points", "").split(";")[0].split(",")
     try:
-        x, y = _numbers([float(text) for text in texts], 2, where)
+        x, y = numbers_of([float(text) for text in texts], 2, where)
     except ValueError:
         raise UserError(f"{where}: points: expected x,y, found {points.get('points', '')!r:.40}") from None
     visible = 1 if points.get("occluded") == "1" else 2
-    _take_joint(joints, points.get("label", ""), (x, y, visible), skeleton, found)
+    take_joint(joints, points.get("label", ""), (x, y, visible), skeleton, found)
 
 
 def _yolo_picture(labels: Path, images: Path | None) -> tuple[str, tuple[int, int]]:
@@ -381,7 +329,8 @@ def _yolo_picture(labels: Path, images: Path | None) -> tuple[str, tuple[int, in
     )
 
 
-def _size(size: tuple[Any, Any], images: Path | None, name: str, where: str) -> tuple[int, int]:
+def size_of(size: tuple[Any, Any], images: Path | None, name: str, where: str) -> tuple[int, int]:
+    """Return a picture's width and height as stated, or else its own, or raise a UserError."""
     if all(isinstance(side, int) and not isinstance(side, bool) and 0 < side < 10**6 for side in size):
         return size
     if images is None:
@@ -389,13 +338,15 @@ def _size(size: tuple[Any, Any], images: Path | None, name: str, where: str) -> 
     return picture_size(images / name)
 
 
-def _list(entry: Any, key: str, where: str) -> list[Any]:
+def list_of(entry: Any, key: str, where: str) -> list[Any]:
+    """Return the list that an object has under a key, or raise a UserError."""
     if not isinstance(entry, dict) or not isinstance(entry.get(key), list):
         raise UserError(f"{where}: expected an object with a list `{key}`")
     return entry[key]
 
 
-def _numbers(values: Any, count: int, where: str) -> list[float]:
+def numbers_of(values: Any, count: int, where: str) -> list[float]:
+    """Return so many finite numbers, or raise a UserError."""
     numbers = finite_numbers(values, FARTHEST)
     if numbers is None or len(numbers) != count:
         raise UserError(f"{where}: expected {count} finite numbers, found {values!r:.60}")
