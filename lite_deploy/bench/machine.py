@@ -161,6 +161,11 @@ def hottest(temperatures: dict[str, float]) -> float | None:
     return max(named or temperatures.values(), default=None)
 
 
+def core_names() -> dict[str, str]:
+    """Return the names of cores that are known, by implementer/part as in /proc/cpuinfo: 0x41/0xd03."""
+    return {f"{implementer:#x}/{part:#x}": name for (implementer, part), name in _PARTS.items()}
+
+
 def _processors(lines: Iterable[str]) -> list[dict[str, str]]:
     """Split /proc/cpuinfo into one dictionary a processor; what stands outside goes into a last one."""
     processors: list[dict[str, str]] = []

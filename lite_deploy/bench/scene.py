@@ -86,7 +86,7 @@ def check(
             artifact.output.gives == "boxes"
         ):  # one that should not be there is as wrong as one that is missing
             moved = max(moved, _moved(other, right, scene))
-    difference, correlation, share = LIMITS[model.precision]
+    difference, correlation, _ = LIMITS[model.precision]
     return CheckLine(
         model=model.name,
         expected_by=how,
@@ -95,8 +95,13 @@ def check(
         moved=round(moved, 3),
         passed=parity.difference <= difference
         and parity.correlation >= correlation
-        and moved <= share * _height(artifact, scene),
+        and moved <= allowed_move(artifact, scene, model.precision),
     )
+
+
+def allowed_move(artifact: Artifact, scene: Scene, precision: str) -> float:
+    """Return how far what is sure may move, in pixels of the picture."""
+    return LIMITS[precision][2] * _height(artifact, scene)
 
 
 def decode(artifact: Artifact, scene: Scene, outputs: Outputs) -> np.ndarray:

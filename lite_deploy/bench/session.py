@@ -72,6 +72,20 @@ def describe(
         options: how; a run that is resumed must have the same.
         label: the user's name for it.
     """
+    return RunLine(
+        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        device=device.name,
+        label=label,
+        machine=machine.as_dict(),
+        artifact=describe_artifact(artifact, folder),
+        tools=tool_versions(),
+        options={**options, "runner": runner.kind},
+        folder="",
+    )
+
+
+def describe_artifact(artifact: Artifact, folder: Path) -> dict[str, Any]:
+    """Describe what is measured: `artifact` of the run's line."""
     models = [
         {
             "name": model.name,
@@ -84,22 +98,13 @@ def describe(
         for model in artifact.models
     ]
     about = artifact.model_dump(mode="json", include={"input", "output", "tools", "accuracy", "parity"})
-    return RunLine(
-        started=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        device=device.name,
-        label=label,
-        machine=machine.as_dict(),
-        artifact={
-            "folder": folder.resolve().name,
-            "sha256": sha256(folder / FILE),
-            "config": artifact.origin.config_file,
-            **about,
-            "models": models,
-        },
-        tools=tool_versions(),
-        options={**options, "runner": runner.kind},
-        folder="",
-    )
+    return {
+        "folder": folder.resolve().name,
+        "sha256": sha256(folder / FILE),
+        "config": artifact.origin.config_file,
+        **about,
+        "models": models,
+    }
 
 
 def _check_same(path: Path, before: RunLine, now: RunLine) -> None:

@@ -1,6 +1,9 @@
 """Small graphs with random weights, made by hand, and one network exported through the command."""
 
+import platform
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,3 +219,46 @@ def drawn(tmp_path_factory) -> tuple[Path, Path]:
     )
     assert result.exit_code == 0, result.output
     return folder / "set" / "annotations.json", folder / "set" / "images"
+
+
+@dataclass(frozen=True)
+class WheelRelease:
+    """The Paddle-Lite in the paddlelite wheel, laid out as a release."""
+
+    folder: Path  # holds cxx/include and cxx/lib
+    python: Path  # a library with the symbols of Python's that the wheel's asks for
+    flags: tuple[str, ...]  # for the linker
+
+
+@pytest.fixture(scope="session")
+def wheel_release(tmp_path_factory) -> WheelRelease:
+    """The real Paddle-Lite that is inside the paddlelite wheel, to link with.
+
+    The wheel's library is a Python module, so it also wants Python's symbols; none is called, so any will do.
+    """
+    if missing := [each for each in ("g++", "nm") if shutil.which(each) is None]:
+        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
+    if platform.machine() != "x86_64":
+        pytest.skip("needs x86-64")
+    import paddlelite
+
+    wheel = Path(paddlelite.__file__).parent
+    folder = tmp_path_factory.mktemp("wheel")
+    include, library = folder / "release" / "cxx" / "include", folder / "release" / "cxx" / "lib"
+    include.mkdir(parents=True)
+    library.mkdir()
+    shutil.copy(Path(__file__).parent / "bench" / "wheel" / "paddle_api.h", include)
+    # A release's name, and the wheel's own.
+    for name in ("libpaddle_light_api_shared.so", "liblite_pybind.so"):
+        (library / name).symlink_to(wheel / "lite.so")
+    (library / "libs").symlink_to(wheel / "libs")
+    command = ["nm", "-D", "--undefined-only", wheel / "lite.so"]
+    listing = subprocess.run(command, capture_output=True, text=True)
+    symbols = [line.split()[-1] for line in listing.stdout.splitlines() if re.search(r" U _?Py", line)]
+    assert symbols, listing.stderr
+    (folder / "python.cc").write_text("".join(f'extern "C" {{ void* {name}[64]; }}\n' for name in symbols))
+    stand_in = folder / "libpython_standin.so"
+    subprocess.run(["g++", "-shared", "-fPIC", "-o", stand_in, folder / "python.cc"], check=True, timeout=600)
+    flags = ("-Wl,--no-as-needed,--allow-shlib-undefined", f"-L{folder}", "-lpython_standin",
+             f"-Wl,-rpath,{library}")  # fmt: skip
+    return WheelRelease(folder / "release", stand_in, flags)

@@ -174,6 +174,25 @@ class AccuracyRecord(Record):
     metrics: dict[str, float | None] = Field(description="percent")
 
 
+class FoundRecord(Record):
+    """A person that was found in a picture: pixels, whole numbers are pixel centres."""
+
+    box: tuple[float, float, float, float] = Field(description="left, top, width, height")
+    score: float
+    keypoints: tuple[float, ...] = Field(description="x, y, score of each joint")
+
+
+class SelfTestRecord(Record):
+    """What Python found in the picture that an app compares its own result with (`lite-deploy android`)."""
+
+    picture_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    detector_sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the detector's pose.json")
+    engine: str
+    sure: float = Field(description="score from which a joint must be where it is here")
+    allowed: dict[str, float] = Field(description="by precision: how many pixels it may be off")
+    people: tuple[FoundRecord, ...] = Field(min_length=1)
+
+
 class Artifact(Record):
     """The content of `pose.json`."""
 
@@ -190,6 +209,7 @@ class Artifact(Record):
     parity: tuple[ParityRecord, ...] = ()
     accuracy: tuple[AccuracyRecord, ...] = ()
     quantised: QuantisedRecord | None = Field(None, description="none: there is no INT8 model")
+    self_test: SelfTestRecord | None = Field(None, description="only inside an app")
 
     @model_validator(mode="after")
     def _whole(self) -> "Artifact":

@@ -180,41 +180,17 @@ def phones(tmp_path, monkeypatch) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def device_folder(tmp_path_factory) -> Path:
-    """The C++ runner for this machine, with the real Paddle-Lite that is inside the paddlelite wheel.
-
-    The wheel's library is a Python module, so it also wants Python's symbols; none is called, so any will do.
-    """
-    need("cmake", "g++", "nm")
-    if platform.machine() != "x86_64" or not Path("/usr/include/nlohmann/json.hpp").is_file():
-        pytest.skip("needs x86-64 and nlohmann/json (Debian: nlohmann-json3-dev)")
-    import paddlelite
-
-    wheel = Path(paddlelite.__file__).parent
+def device_folder(wheel_release, tmp_path_factory) -> Path:
+    """The C++ runner for this machine, with the real Paddle-Lite that is inside the paddlelite wheel."""
+    need("cmake", "g++")
+    if not Path("/usr/include/nlohmann/json.hpp").is_file():
+        pytest.skip("needs nlohmann/json (Debian: nlohmann-json3-dev)")
     folder = tmp_path_factory.mktemp("runner")
-    include, library = folder / "release" / "cxx" / "include", folder / "release" / "cxx" / "lib"
-    include.mkdir(parents=True)
-    library.mkdir()
-    shutil.copy(HERE / "wheel" / "paddle_api.h", include)
-    for name in (
-        "libpaddle_light_api_shared.so",
-        "liblite_pybind.so",
-    ):  # a release's name, and the wheel's own
-        (library / name).symlink_to(wheel / "lite.so")
-    (library / "libs").symlink_to(wheel / "libs")
-    listing = subprocess.run(
-        ["nm", "-D", "--undefined-only", wheel / "lite.so"], capture_output=True, text=True
-    )
-    symbols = [line.split()[-1] for line in listing.stdout.splitlines() if re.search(r" U _?Py", line)]
-    assert symbols, listing.stderr
-    (folder / "python.cc").write_text("".join(f'extern "C" {{ void* {name}[64]; }}\n' for name in symbols))
-    stand_in = folder / "libpython_standin.so"
-    subprocess.run(["g++", "-shared", "-fPIC", "-o", stand_in, folder / "python.cc"], check=True, timeout=600)
-    flags = f"-Wl,--no-as-needed,--allow-shlib-undefined -L{folder} -lpython_standin -Wl,-rpath,{library}"
-    release = f"-DPADDLE_LITE_DIR={folder / 'release'}"
+    release = f"-DPADDLE_LITE_DIR={wheel_release.folder}"
+    flags = " ".join(wheel_release.flags)
     made = build(folder / "build", release, f"-DCMAKE_EXE_LINKER_FLAGS={flags}") / "device"
     (made / "libpaddle_light_api_shared.so").unlink()  # 40 MB that the wheel's own name makes unnecessary
-    shutil.move(stand_in, made)
+    shutil.copy(wheel_release.python, made)
     return made
 
 

@@ -1,0 +1,103 @@
+"""The app's own classes on this machine's JVM, with its JNI library for x86-64 and the wheel's Paddle-Lite."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[3]
+DEMO = PROJECT / "android_demo"
+CORE = DEMO / "app" / "src" / "main" / "java" / "org" / "edgepose" / "core"
+JSON = Path("/usr/share/java/com.android.json.jar")
+
+
+def need(*programs: str) -> None:
+    """Skip the test unless all of these programs are installed."""
+    if missing := [each for each in programs if shutil.which(each) is None]:
+        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
+
+
+def call(*words) -> str:
+    """Run a program; a failure shows its words."""
+    done = subprocess.run([str(each) for each in words], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def java_home() -> Path:
+    """The JDK."""
+    need("javac", "java")
+    return Path(shutil.which("javac")).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def classes(java_home, tmp_path_factory) -> Path:
+    """The app's classes but those of Android's screen and camera, and what asks them questions."""
+    if not JSON.is_file():
+        pytest.skip("needs org.json for the JVM (Debian: libandroid-json-java)")
+    folder = tmp_path_factory.mktemp("classes")
+    sources = [*CORE.glob("*.java"), *(DEMO / "jvm").rglob("*.java")]
+    call("javac", "-Xlint:all,-options,-serial,-path", "-Werror", "--release", "8", "-cp", JSON, "-d", folder,
+         *sources)  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def libraries(java_home, wheel_release, tmp_path_factory) -> Path:
+    """libpose_jni.so, and Paddle-Lite behind the natives of its Java classes, for this machine."""
+    need("cmake", "g++")
+    folder = tmp_path_factory.mktemp("jni")
+    source = DEMO / "app" / "src" / "main" / "cpp"
+    call("cmake", "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release",
+         f"-DJNI_DIR={java_home / 'include'}")  # fmt: skip
+    call("cmake", "--build", folder, "-j", "2", "--target", "pose_jni")
+    include = java_home / "include"
+    lib = wheel_release.folder / "cxx" / "lib"
+    call("g++", "-std=c++14", "-O2", "-shared", "-fPIC", "-isystem", wheel_release.folder / "cxx" / "include",
+         "-isystem", include, "-isystem", include / "linux", DEMO / "jvm" / "paddle_standin.cc",
+         "-o", folder / "libpaddle_lite_jni.so", *wheel_release.flags, f"-Wl,-rpath,{wheel_release.python.parent}",
+         f"-L{lib}", "-l:liblite_pybind.so")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ask(classes, libraries) -> Iterator[Callable[..., dict]]:
+    """A function that asks the app's classes a question (android_demo/jvm/.../Check.java)."""
+    command = ["java", "-Xcheck:jni", "-Xss2m", f"-Djava.library.path={libraries}", "-cp", f"{classes}:{JSON}",
+               "org.edgepose.core.Check"]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+
+    def question(what: str, **values) -> dict:
+        process.stdin.write(json.dumps({"ask": what, **values}) + "\n")
+        process.stdin.flush()
+        said = []
+        for line in process.stdout:  # the engine may say something of its own; -Xcheck:jni warns in this stream
+            if line.startswith("{"):
+                assert not any("WARNING in native" in each for each in said), "".join(said)
+                return json.loads(line)
+            said.append(line)
+        raise AssertionError(f"the JVM ended with {process.wait(timeout=60)}: {''.join(said)[-4000:]}")
+
+    yield question
+    process.stdin.close()
+    process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def catalogue(pose_folder, detector_folder, tmp_path_factory) -> Path:
+    """What the app carries, with models for this machine in place of those for ARM."""
+    from lite_deploy.android.assets import read_networks, write_assets
+    from lite_deploy.android.library import Library
+
+    folder = tmp_path_factory.mktemp("assets") / "pose"
+    networks = read_networks([pose_folder], detector_folder, "x86")
+    write_assets(folder, networks, Library(True, fp16=True, extra=True), "x86")
+    return folder
