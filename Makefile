@@ -2,7 +2,7 @@
 PYTHON ?= python3.10
 BIN := .venv/bin
 
-.PHONY: setup demo test slow lint bench clean
+.PHONY: setup demo test slow lint bench android clean
 
 setup: .venv/installed
 
@@ -36,6 +36,10 @@ lint: setup
 
 bench: setup
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+# The app by Debian's packages, without Gradle (docs/android.md).
+android: setup
+	$(BIN)/python scripts/android.py
 
 clean:
 	rm -rf .venv build output

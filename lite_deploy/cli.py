@@ -1,5 +1,6 @@
 """The `lite-deploy` command."""
 
+from lite_deploy.commands.android import android
 from lite_deploy.commands.bench import bench
 from lite_deploy.commands.compare import compare
 from lite_deploy.commands.doctor import doctor
@@ -20,5 +21,6 @@ app.command()(doctor)
 app.command(cls=renamed(out="output"))(bench)
 app.command(cls=renamed(out="output"))(report)
 app.command()(compare)
+app.command()(android)
 
 main = command_line(app)

@@ -48,7 +48,7 @@ def read_networks(poses: Sequence[Path], detector: Path, target: str) -> dict[Pa
         target: of their models: arm, or x86 for tests.
 
     Raises:
-        UserError: a folder that is damaged, of the wrong kind, without a model for the target, or named twice.
+        UserError: a folder is damaged, of the wrong kind or without such a model; or two have one name.
     """
     found: dict[Path, Artifact] = {}
     for folder in (*poses, detector):
@@ -56,8 +56,8 @@ def read_networks(poses: Sequence[Path], detector: Path, target: str) -> dict[Pa
         wanted = "boxes" if folder is detector else "joints"
         if artifact.output.gives == "people":
             raise UserError(
-                f"{folder}: a bottom-up network, which finds everybody at once; the app decodes the joints of "
-                "one person's crop: give a network with output heatmap or simcc, and a detector"
+                f"{folder}: a bottom-up network, which finds everybody at once; the app decodes the joints "
+                "of one person's crop: give a network with output heatmap or simcc, and a detector"
             )
         if artifact.output.gives != wanted:
             read_artifact(folder, check_files=False, gives=wanted)  # says so

@@ -20,12 +20,13 @@ MIN_SDK, TARGET_SDK, VERSION_CODE, VERSION_NAME = 23, 35, 1, "0.1.0"
 _ANDROID = "http://schemas.android.com/apk/res/android"
 # Nothing of the C++ library, and nothing that Android's own libraries lack.
 FLAGS = (
-    "-std=c++14 -O3 -DNDEBUG -fPIC -fno-exceptions -fno-rtti -fno-stack-protector -fno-threadsafe-statics "
-    "-fno-math-errno -ffp-contract=off -fno-asynchronous-unwind-tables -mno-outline-atomics"
-).split()
+    "-std=c++14", "-O3", "-DNDEBUG", "-fPIC", "-fno-exceptions", "-fno-rtti", "-fno-stack-protector",
+    "-fno-threadsafe-statics", "-fno-math-errno", "-ffp-contract=off", "-fno-asynchronous-unwind-tables",
+    "-mno-outline-atomics",
+)  # fmt: skip
 # What stands in for Android's libc and libm while linking: the names that may be asked for.
 LIBC = ("abort", "clock_gettime", "free", "malloc", "memchr", "memcmp", "memcpy", "memmove", "memset")
-LIBM = ("exp", "log", "exp2", "pow", "expf", "logf", "floor", "ceil", "round", "rint", "cos", "sin", "hypot", "sqrt", "fmod")
+LIBM = ("ceil", "exp", "expf", "floor", "hypot", "log", "logf", "pow", "rint", "round", "sqrt")
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ def check_sources() -> None:
     """Raise UserError where the app's sources are not at hand."""
     if not MAIN.is_dir():
         raise UserError(
-            f"{DEMO}: the app's sources are not there: an installed package has none; run this in a clone of the "
-            "project, after `make setup`"
+            f"{DEMO}: the app's sources are not there: an installed package has none; run this in a clone of "
+            "the project, after `make setup`"
         )
 
 
@@ -75,8 +76,21 @@ def build(tools: Tools, work: Path) -> Parts:
     classes, engine = work / "classes", work / "engine"
     # Paddle-Lite's classes: to compile against, and not part of the app.
     run("compiling", "javac", "-nowarn", "-Xlint:none", "--release", "8", "-d", engine, *_stand_ins())
-    run("compiling the app", "javac", "-nowarn", "-Xlint:-options", "-Werror", "--release", "8", "-cp",
-        f"{android}:{engine}", "-d", classes, generated, *java)  # fmt: skip
+    run(
+        "compiling the app",
+        "javac",
+        "-nowarn",
+        "-Xlint:-options",
+        "-Werror",
+        "--release",
+        "8",
+        "-cp",
+        f"{android}:{engine}",
+        "-d",
+        classes,
+        generated,
+        *java,
+    )
     dex = to_dex(tools, sorted(classes.rglob("*.class")), (android, engine), work / "dex")
     native = link_native(sorted((CPP / "pose").glob("*.cc")), work / "native")
     return Parts(resources, (dex,), native, classes, android)
@@ -88,9 +102,30 @@ def _resources(tools: Tools, work: Path) -> tuple[Path, Path]:
     run("compiling resources", tools.aapt2, "compile", "--dir", MAIN / "res", "-o", compiled)
     manifest = work / "AndroidManifest.xml"
     write_manifest(MAIN / "AndroidManifest.xml", manifest)
-    run("linking resources", tools.aapt2, "link", "-I", tools.resources, "--manifest", manifest, "--java", java,
-        "--custom-package", f"{PACKAGE}.app", "--min-sdk-version", MIN_SDK, "--target-sdk-version", TARGET_SDK,
-        "--version-code", VERSION_CODE, "--version-name", VERSION_NAME, "-o", apk, compiled)  # fmt: skip
+    run(
+        "linking resources",
+        tools.aapt2,
+        "link",
+        "-I",
+        tools.resources,
+        "--manifest",
+        manifest,
+        "--java",
+        java,
+        "--custom-package",
+        f"{PACKAGE}.app",
+        "--min-sdk-version",
+        MIN_SDK,
+        "--target-sdk-version",
+        TARGET_SDK,
+        "--version-code",
+        VERSION_CODE,
+        "--version-name",
+        VERSION_NAME,
+        "-o",
+        apk,
+        compiled,
+    )
     return apk, java.joinpath(*PACKAGE.split("."), "app", "R.java")
 
 
@@ -109,30 +144,72 @@ def to_dex(tools: Tools, inputs: Sequence[Path], libraries: Sequence[Path], fold
     words = []
     for library in libraries:
         words += ["--lib" if library is libraries[0] else "--classpath", library]
-    run("dexing", "java", "-Xss4m", "-cp", tools.d8, "com.android.tools.r8.D8", "--release", "--min-api", MIN_SDK,
-        *words, "--output", folder, *inputs)  # fmt: skip
+    run(
+        "dexing",
+        "java",
+        "-Xss4m",
+        "-cp",
+        tools.d8,
+        "com.android.tools.r8.D8",
+        "--release",
+        "--min-api",
+        MIN_SDK,
+        *words,
+        "--output",
+        folder,
+        *inputs,
+    )
     return folder / "classes.dex"
 
 
 def link_native(pose: Sequence[Path], folder: Path) -> Path:
-    """Build libpose_jni.so for 64-bit ARM with Debian's cross compiler, against stand-ins for Android's libraries.
+    """Build libpose_jni.so for 64-bit ARM with Debian's cross compiler, against stand-ins for Android's own.
 
-    What users ship may come from the NDK (android_demo opens in Android Studio); this build proves that the code
-    needs nothing but Android's libc and libm, and is what `lite-deploy android` packs where there is no NDK.
+    It needs nothing but Android's libc and libm. A build with the NDK is what Android Studio makes of
+    android_demo.
     """
     folder.mkdir(parents=True)
     compiler = "aarch64-linux-gnu-g++"
     for name, symbols in (("c", LIBC), ("m", LIBM)):
         source = folder / f"{name}.c"
         source.write_text("".join(f"void {symbol}(void) {{}}\n" for symbol in symbols))
-        run("linking", "aarch64-linux-gnu-gcc", "-w", "-fno-builtin", "-shared", "-nostdlib",
-            f"-Wl,-soname,lib{name}.so", "-o", folder / f"lib{name}.so", source)  # fmt: skip
+        run(
+            "linking",
+            "aarch64-linux-gnu-gcc",
+            "-w",
+            "-fno-builtin",
+            "-shared",
+            "-nostdlib",
+            f"-Wl,-soname,lib{name}.so",
+            "-o",
+            folder / f"lib{name}.so",
+            source,
+        )
     include = java_include()
     target = folder / "libpose_jni.so"
-    run("compiling C++", compiler, *FLAGS, "-shared", "-nostdlib", f"-Wl,-z,max-page-size={PAGE}",
-        "-Wl,--hash-style=both,--no-undefined,-z,noexecstack,-soname,libpose_jni.so", "-I", CPP,
-        "-isystem", include, "-isystem", include / "linux", MAIN / "cpp" / "pose_jni.cc", *pose, CPP / "no_stdlib.cc",
-        f"-L{folder}", "-lm", "-lc", "-o", target)  # fmt: skip
+    run(
+        "compiling C++",
+        compiler,
+        *FLAGS,
+        "-shared",
+        "-nostdlib",
+        f"-Wl,-z,max-page-size={PAGE}",
+        "-Wl,--hash-style=both,--no-undefined,-z,noexecstack,-soname,libpose_jni.so",
+        "-I",
+        CPP,
+        "-isystem",
+        include,
+        "-isystem",
+        include / "linux",
+        MAIN / "cpp" / "pose_jni.cc",
+        *pose,
+        CPP / "no_stdlib.cc",
+        f"-L{folder}",
+        "-lm",
+        "-lc",
+        "-o",
+        target,
+    )
     run("stripping", "aarch64-linux-gnu-strip", "--strip-unneeded", target)
     return target
 

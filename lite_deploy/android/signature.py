@@ -1,4 +1,4 @@
-"""Reads Android's public interface from a signature file (`// Signature format: 2.0`, frameworks/base/api/current.txt).
+"""Reads Android's public interface from a signature file (format 2.0, api/current.txt of frameworks/base).
 
 A line is a package, the beginning of a class, or a member:
 
@@ -191,7 +191,11 @@ def _method(text: str, constructor: bool) -> Method:
     variables, text = _variables(text)
     opening = text.index("(")
     end = opening + _closing(text[opening:])
-    head, parameters, tail = text[:opening].strip(), split_list(text[opening + 1 : end]), text[end + 1 :].strip()
+    head, parameters, tail = (
+        text[:opening].strip(),
+        split_list(text[opening + 1 : end]),
+        text[end + 1 :].strip(),
+    )
     throws = default = ""
     if match := re.match(r"throws\s+([\w., ]+?)(?=\s+default\s|$)", tail):
         throws, tail = match[1], tail[match.end() :].strip()

@@ -1,7 +1,8 @@
 """Java stubs of Android's public interface, to compile an app against where no android.jar is at hand.
 
-Each method throws "Stub!", as those of Google's own android.jar do; constants have their values. Of the 3,000 classes
-only what an app names is written, and what that needs: the compiler takes seconds for it, and minutes for all.
+Each method throws "Stub!", as those of Google's own android.jar do; constants have their values. Of the 3,000
+classes only what an app names is written, and what that needs: the compiler takes seconds for it, and minutes
+for all.
 """
 
 import re
@@ -46,7 +47,9 @@ def write_stubs(signatures: Path, sources: Iterable[Path], folder: Path) -> list
     for each in (each for each in own if "." not in each.name and writer.needs(each)):
         path = folder.joinpath(*each.package.split("."), f"{each.name}.java")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join([f"package {each.package};", *writer.lines(each, "")]) + "\n", encoding="utf-8")
+        path.write_text(
+            "\n".join([f"package {each.package};", *writer.lines(each, "")]) + "\n", encoding="utf-8"
+        )
         files.append(path)
     return files
 
@@ -83,8 +86,9 @@ class _Writer:
         self._needed: set[str] = set()
         own = sorted(
             (each.name for each in classes.values() if each.package == "java.lang" and "." not in each.name),
-            key=len, reverse=True,
-        )  # fmt: skip
+            key=len,
+            reverse=True,
+        )
         # The file leaves "java.lang." out, and some of Android's classes are named like those.
         self._own = re.compile(r"(?<![\w.$])(" + "|".join(own) + r")(?![\w$])")
 
@@ -177,7 +181,11 @@ class _Writer:
         if not each.constructors:
             yield f"{each.short}() {{ {parents}{_STUB} }}"
         for made in each.constructors:
-            words = [*made.modifiers, self._qualified(made.variables), f"{each.short}({self._parameters(made)})"]
+            words = [
+                *made.modifiers,
+                self._qualified(made.variables),
+                f"{each.short}({self._parameters(made)})",
+            ]
             yield f"{' '.join(words)}{self._throws(made)} {{ {parents}{_STUB} }}"
 
     def _super_call(self, each: Class) -> str:
@@ -200,7 +208,7 @@ class _Writer:
     def _missing(self, each: Class) -> list[Method]:
         """Return the abstract methods that a class inherits and does not name, as its own.
 
-        The file leaves out an override that changes nothing, one that makes an abstract method whole included.
+        The file leaves out an override that changes nothing, also one that makes an abstract method whole.
         """
         if each.kind != "class" or "abstract" in each.modifiers:
             return []
@@ -228,7 +236,9 @@ class _Writer:
             modifiers = [word for word in modifiers if word != "abstract"]
         if each.kind == "@interface":
             body = f" default {method.default};" if method.default else ";"
-        elif "abstract" in modifiers or (each.kind == "interface" and not {"static", "default"} & {*modifiers}):
+        elif "abstract" in modifiers or (
+            each.kind == "interface" and not {"static", "default"} & {*modifiers}
+        ):
             body = ";"
         else:
             body = f" {{ {_STUB} }}"

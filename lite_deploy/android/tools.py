@@ -1,4 +1,4 @@
-"""The programs that build an app: from Android's SDK where there is one, else from Debian's packages and PyPI."""
+"""What builds an app: from Android's SDK where there is one, else from Debian's packages and PyPI."""
 
 import hashlib
 import os
@@ -33,6 +33,9 @@ JAR_SHA256 = "2d4ad908faea64047c1cc9cb747e6aa667c6ab192e09607bd16b67246a8cd6ae"
 # Debian's source package with Android's public interface, level 29, and its digest.
 SOURCE, SIGNATURES = "android-platform-frameworks-base", "api/current.txt"
 SIGNATURES_SHA256 = "542d4115065177ec3872f4de3757d1d5607411c918ce433e0024713fd8009aee"
+# The level of each member of Android's interface.
+LEVELS = "package/lib/android/android-platform-21-37-merged.d.ts"
+LEVELS_SHA256 = "86e69628596decea377d1daad033b3a4f82664d3bee6da2bb656230bca031f9b"
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ def find_tools() -> Tools:
         packages.append("android-framework-res")
     if packages:
         raise UserError(
-            f"an app cannot be built here: missing {', '.join(missing) or FRAMEWORK}; either install Debian's "
-            f"packages: apt-get install {' '.join(dict.fromkeys(packages))}; or set ANDROID_HOME to Android's "
-            "SDK (with build-tools and a platform) and ANDROID_NDK_HOME to the NDK"
+            f"an app cannot be built here: missing {', '.join(missing) or FRAMEWORK}; either install "
+            f"Debian's packages: apt-get install {' '.join(dict.fromkeys(packages))}; or set ANDROID_HOME to "
+            "Android's SDK (with build-tools and a platform) and ANDROID_NDK_HOME to the NDK"
         )
     if sdk is not None:
         tools, jar = sdk
@@ -87,14 +90,18 @@ def run(what: str, *words: object) -> str:
 
 
 def _sdk() -> tuple[Path, Path] | None:
-    """Return the newest build-tools and the newest platform's android.jar of Android's SDK, if there is one."""
+    """Return the newest build-tools and the newest android.jar of Android's SDK, if there is one."""
     home = os.environ.get("ANDROID_HOME") or os.environ.get("ANDROID_SDK_ROOT")
     if not home:
         return None
-    tools = sorted((p for p in Path(home).glob("build-tools/*") if (p / "lib" / "d8.jar").is_file()), key=_order)
+    tools = sorted(
+        (p for p in Path(home).glob("build-tools/*") if (p / "lib" / "d8.jar").is_file()), key=_order
+    )
     jars = sorted(Path(home).glob("platforms/android-*/android.jar"), key=lambda p: _order(p.parent))
     if not tools or not jars:
-        raise UserError(f"ANDROID_HOME {home}: no build-tools or no platform in it; install both with sdkmanager")
+        raise UserError(
+            f"ANDROID_HOME {home}: no build-tools or no platform in it; install both with sdkmanager"
+        )
     return tools[-1], jars[-1]
 
 
@@ -116,7 +123,7 @@ def _kept(name: str, digest: str, make) -> Path:
     with write_whole(target) as temporary, tempfile.TemporaryDirectory() as folder:
         make(Path(folder), temporary)
         if (found := sha256(temporary)) != digest:
-            raise UserError(f"{name}: fetched, and not what is expected: SHA-256 {found[:12]}..., expected {digest[:12]}...")
+            raise UserError(f"{name}: not what is expected: SHA-256 {found[:12]}..., not {digest[:12]}...")
     return target
 
 
@@ -125,8 +132,19 @@ def _d8() -> Path:
 
     def fetch(folder: Path, target: Path) -> None:
         err.print(f"fetching the dexer: {WHEEL} of PyPI, 104 MB, once", markup=False)
-        run("fetching the dexer", sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
-            "--disable-pip-version-check", "--dest", folder, WHEEL)  # fmt: skip
+        run(
+            "fetching the dexer",
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--disable-pip-version-check",
+            "--dest",
+            folder,
+            WHEEL,
+        )
         with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
             name = next(each for each in wheel.namelist() if each.endswith(JAR))
             target.write_bytes(wheel.read(name))
@@ -138,13 +156,20 @@ def signatures() -> Path:
     """Return Android's public interface, as text, out of Debian's source package."""
 
     def fetch(folder: Path, target: Path) -> None:
-        err.print(f"fetching Android's public interface: Debian's source package {SOURCE}, 45 MB, once", markup=False)
+        err.print(
+            f"fetching Android's public interface: Debian's source package {SOURCE}, 45 MB, once",
+            markup=False,
+        )
         if shutil.which("apt-get") is None:
             raise UserError("no apt-get here to fetch it with; set ANDROID_HOME to Android's SDK instead")
         options = _source_lists(folder)
         run("reading Debian's list of sources", "apt-get", *options, "update", "-qq")
-        done = subprocess.run(["apt-get", *options, "source", "--download-only", "-qq", SOURCE], cwd=folder,
-                              capture_output=True, text=True)  # fmt: skip
+        done = subprocess.run(
+            ["apt-get", *options, "source", "--download-only", "-qq", SOURCE],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
         archive = next(folder.glob(f"{SOURCE}_*.orig.tar.*"), None)
         if done.returncode or archive is None:
             raise UserError(f"apt-get source {SOURCE} failed: {done.stderr.strip()[-500:]}")
@@ -182,8 +207,18 @@ def android_jar(tools: Tools, sources: Sequence[Path], work: Path) -> Path:
     listing = work / "stubs.txt"
     listing.write_text("\n".join(map(str, files)))
     classes = work / "android"
-    run("compiling Android's stubs", "javac", "-nowarn", "-proc:none", "-Xlint:none", "--release", "8", "-d", classes,
-        f"@{listing}")  # fmt: skip
+    run(
+        "compiling Android's stubs",
+        "javac",
+        "-nowarn",
+        "-proc:none",
+        "-Xlint:none",
+        "--release",
+        "8",
+        "-d",
+        classes,
+        f"@{listing}",
+    )
     return classes
 
 
@@ -193,3 +228,21 @@ def digest(paths: Sequence[Path], root: Path) -> str:
     for path in sorted(paths):
         total.update(f"{path.relative_to(root)}\0{sha256(path)}\n".encode())
     return total.hexdigest()[:16]
+
+
+def level_table() -> Path:
+    """Return the declarations of Android's API with the level of each member, out of a package of npm."""
+
+    def fetch(folder: Path, target: Path) -> None:
+        from lite_deploy.android.levels import PACKAGE
+
+        done = subprocess.run(
+            ["npm", "pack", "--silent", PACKAGE], cwd=folder, capture_output=True, text=True
+        )
+        archive = next(folder.glob("*.tgz"), None)
+        if done.returncode or archive is None:
+            raise UserError(f"npm pack {PACKAGE} failed: {done.stderr.strip()[-500:]}")
+        with tarfile.open(archive) as content:
+            target.write_bytes(content.extractfile(LEVELS).read())
+
+    return _kept("levels.d.ts", LEVELS_SHA256, fetch)

@@ -259,6 +259,10 @@ def wheel_release(tmp_path_factory) -> WheelRelease:
     (folder / "python.cc").write_text("".join(f'extern "C" {{ void* {name}[64]; }}\n' for name in symbols))
     stand_in = folder / "libpython_standin.so"
     subprocess.run(["g++", "-shared", "-fPIC", "-o", stand_in, folder / "python.cc"], check=True, timeout=600)
-    flags = ("-Wl,--no-as-needed,--allow-shlib-undefined", f"-L{folder}", "-lpython_standin",
-             f"-Wl,-rpath,{library}")  # fmt: skip
+    flags = (
+        "-Wl,--no-as-needed,--allow-shlib-undefined",
+        f"-L{folder}",
+        "-lpython_standin",
+        f"-Wl,-rpath,{library}",
+    )
     return WheelRelease(folder / "release", stand_in, flags)

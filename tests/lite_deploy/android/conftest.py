@@ -1,4 +1,4 @@
-"""The app's own classes on this machine's JVM, with its JNI library for x86-64 and the wheel's Paddle-Lite."""
+"""The app's own classes on this machine's JVM, with its JNI library and the wheel's Paddle-Lite."""
 
 import json
 import os
@@ -42,8 +42,18 @@ def classes(java_home, tmp_path_factory) -> Path:
         pytest.skip("needs org.json for the JVM (Debian: libandroid-json-java)")
     folder = tmp_path_factory.mktemp("classes")
     sources = [*CORE.glob("*.java"), *(DEMO / "jvm").rglob("*.java")]
-    call("javac", "-Xlint:all,-options,-serial,-path", "-Werror", "--release", "8", "-cp", JSON, "-d", folder,
-         *sources)  # fmt: skip
+    call(
+        "javac",
+        "-Xlint:all,-options,-serial,-path",
+        "-Werror",
+        "--release",
+        "8",
+        "-cp",
+        JSON,
+        "-d",
+        folder,
+        *sources,
+    )
     return folder
 
 
@@ -53,15 +63,38 @@ def libraries(java_home, wheel_release, tmp_path_factory) -> Path:
     need("cmake", "g++")
     folder = tmp_path_factory.mktemp("jni")
     source = DEMO / "app" / "src" / "main" / "cpp"
-    call("cmake", "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release",
-         f"-DJNI_DIR={java_home / 'include'}")  # fmt: skip
+    call(
+        "cmake",
+        "-S",
+        source,
+        "-B",
+        folder,
+        "-DCMAKE_BUILD_TYPE=Release",
+        f"-DJNI_DIR={java_home / 'include'}",
+    )
     call("cmake", "--build", folder, "-j", "2", "--target", "pose_jni")
     include = java_home / "include"
     lib = wheel_release.folder / "cxx" / "lib"
-    call("g++", "-std=c++14", "-O2", "-shared", "-fPIC", "-isystem", wheel_release.folder / "cxx" / "include",
-         "-isystem", include, "-isystem", include / "linux", DEMO / "jvm" / "paddle_standin.cc",
-         "-o", folder / "libpaddle_lite_jni.so", *wheel_release.flags, f"-Wl,-rpath,{wheel_release.python.parent}",
-         f"-L{lib}", "-l:liblite_pybind.so")  # fmt: skip
+    call(
+        "g++",
+        "-std=c++14",
+        "-O2",
+        "-shared",
+        "-fPIC",
+        "-isystem",
+        wheel_release.folder / "cxx" / "include",
+        "-isystem",
+        include,
+        "-isystem",
+        include / "linux",
+        DEMO / "jvm" / "paddle_standin.cc",
+        "-o",
+        folder / "libpaddle_lite_jni.so",
+        *wheel_release.flags,
+        f"-Wl,-rpath,{wheel_release.python.parent}",
+        f"-L{lib}",
+        "-l:liblite_pybind.so",
+    )
     return folder
 
 
@@ -71,15 +104,18 @@ def ask(classes, libraries) -> Iterator[Callable[..., dict]]:
     command = ["java", "-Xcheck:jni", "-Xss2m", f"-Djava.library.path={libraries}", "-cp", f"{classes}:{JSON}",
                "org.edgepose.core.Check"]  # fmt: skip
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )  # fmt: skip
+    )
 
     def question(what: str, **values) -> dict:
         process.stdin.write(json.dumps({"ask": what, **values}) + "\n")
         process.stdin.flush()
         said = []
-        for line in process.stdout:  # the engine may say something of its own; -Xcheck:jni warns in this stream
+        for line in process.stdout:  # the engine, and -Xcheck:jni, may say something of their own
             if line.startswith("{"):
                 assert not any("WARNING in native" in each for each in said), "".join(said)
                 return json.loads(line)

@@ -1,4 +1,4 @@
-"""The app's own classes find the people of `tinypose infer`: in pictures, in a video, by the real Paddle-Lite."""
+"""The app's own classes find the people of `tinypose infer`, by the real Paddle-Lite."""
 
 import json
 import shutil

@@ -4,8 +4,6 @@ import getpass
 import importlib.util
 import json
 import os
-import platform
-import re
 import shutil
 import socket
 import subprocess
