@@ -98,11 +98,9 @@ def libraries(java_home, wheel_release, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def ask(classes, libraries) -> Iterator[Callable[..., dict]]:
-    """A function that asks the app's classes a question (android_demo/jvm/.../Check.java)."""
-    command = ["java", "-Xcheck:jni", "-Xss2m", f"-Djava.library.path={libraries}", "-cp", f"{classes}:{JSON}",
-               "org.edgepose.core.Check"]  # fmt: skip
+def answering(classes: Path, *options: str) -> Iterator[Callable[..., dict]]:
+    """Start a JVM that answers questions about the app's classes (android_demo/jvm/.../Check.java)."""
+    command = ["java", "-Xss2m", *options, "-cp", f"{classes}:{JSON}", "org.edgepose.core.Check"]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -125,6 +123,18 @@ def ask(classes, libraries) -> Iterator[Callable[..., dict]]:
     yield question
     process.stdin.close()
     process.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def ask_plain(classes) -> Iterator[Callable[..., dict]]:
+    """A function that asks those of the app's classes that need no native library."""
+    yield from answering(classes)
+
+
+@pytest.fixture(scope="session")
+def ask(classes, libraries) -> Iterator[Callable[..., dict]]:
+    """A function that asks the app's classes, with the native libraries, calls through JNI being checked."""
+    yield from answering(classes, "-Xcheck:jni", f"-Djava.library.path={libraries}")
 
 
 @pytest.fixture(scope="session")
