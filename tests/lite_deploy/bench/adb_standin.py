@@ -56,6 +56,12 @@ def main(words: list[str]) -> int:
         return fail("adb: error: failed to read copy response: EOF")
     if verb == "push":
         return push(files, phone["free_bytes"], Path(rest[0]), rest[1])
+    if verb == "install":
+        (files / "installed.apk").write_bytes(Path(rest[-1]).read_bytes())
+        if phone.get("refuses"):
+            return fail(f"adb: failed to install {rest[-1]}: Failure [{phone['refuses']}]")
+        print("Performing Streamed Install\nSuccess")
+        return 0
     if verb == "pull":
         source = on_phone(files, rest[0])
         if not source.is_file():
