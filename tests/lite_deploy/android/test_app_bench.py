@@ -65,7 +65,7 @@ def arm_catalogue(exported, detector_folder, tmp_path_factory):
 
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_the_app_chooses_as_the_host_does(ask_plain, arm_catalogue, exported, name):
-    """No FP16 where a core lacks it; INT8 last where the engine uses no sdot; else the fewest instructions."""
+    """No FP16 where a core lacks it; INT8 last where the engine uses no sdot; else fewest instructions."""
     from tinypose.artifact.record import read_artifact
 
     cores = PROCESSORS[name]

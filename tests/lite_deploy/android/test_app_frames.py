@@ -18,7 +18,7 @@ def rgb_of(y: np.ndarray, u: np.ndarray, v: np.ndarray, limited: bool) -> np.nda
 
 
 def stored(plane: np.ndarray, row: int, pixel: int, rng) -> bytes:
-    """A plane with strides, noise between its pixels, and no padding after the last row, as Android has it."""
+    """A plane with strides, noise between its pixels, and nothing after the last, as Android has it."""
     height, width = plane.shape
     memory = rng.integers(0, 256, row * height + pixel, dtype=np.uint8)
     for y in range(height):
