@@ -65,7 +65,7 @@ JNIEXPORT jboolean JNICALL Java_com_baidu_paddle_lite_Tensor_resize(JNIEnv* env,
                                                                     jlongArray dims) {
   std::vector<jlong> sides(env->GetArrayLength(dims));
   env->GetLongArrayRegion(dims, 0, static_cast<jsize>(sides.size()), sides.data());
-  Input(pointer)->Resize(lite::shape_t(sides.begin(), sides.end()));
+  Input(pointer)->Resize(std::vector<int64_t>(sides.begin(), sides.end()));
   return JNI_TRUE;
 }
 

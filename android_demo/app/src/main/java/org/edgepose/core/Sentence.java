@@ -33,7 +33,6 @@ public enum Sentence {
     ENGINE_UNFIT, // what the library needs
     NO_MODEL_FITS,
     MODEL_DAMAGED, // file, what is wrong
-    MODEL_REFUSED, // model, why
     MODEL_FAILED, // model
     RUN_FAILED, // what the pipeline says
     MEMORY_LOW,
