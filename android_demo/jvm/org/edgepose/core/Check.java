@@ -71,6 +71,8 @@ public final class Check {
                 return picture(q);
             case "video":
                 return video(q);
+            case "screen":
+                return screen(q);
             case "self-test":
                 return selfTest(q);
             case "bench":
@@ -255,6 +257,32 @@ public final class Check {
             Times times = pipeline.times();
             return new JSONObject().put("people", people(found)).put("version", pipeline.engineVersion())
                     .put("times", new JSONArray(new double[] {times.detector, times.pose, times.total()}));
+        } finally {
+            pipeline.close();
+        }
+    }
+
+    /** The overlay, drawn by the app's own code over a picture, into a PNG. */
+    private static JSONObject screen(JSONObject q) throws Exception {
+        System.setProperty("java.awt.headless", "true");
+        Catalogue catalogue = Catalogue.read(new File(q.getString("catalogue")));
+        Description pose = catalogue.poses.get(0);
+        Pipeline pipeline = open(catalogue, pose, q.getString("model"));
+        try {
+            Person[] people = pipeline.follow(rgb(q, "image"));
+            java.awt.image.BufferedImage picture = javax.imageio.ImageIO.read(new File(q.getString("picture")));
+            boolean mirrored = q.getBoolean("mirrored");
+            Screen screen = new Screen(picture, q.getInt("view_width"), q.getInt("view_height"), mirrored);
+            Painter.people(screen, people, pose, Transform.of(picture.getWidth(), picture.getHeight(),
+                    q.getInt("view_width"), q.getInt("view_height"), false, mirrored), q.getDouble("density"));
+            String[] lines = new String[q.getJSONArray("lines").length()];
+            for (int i = 0; i < lines.length; i++) {
+                lines[i] = q.getJSONArray("lines").getString(i);
+            }
+            Painter.figures(screen, lines, q.getDouble("density"));
+            javax.imageio.ImageIO.write(screen.image, "png", new File(q.getString("output")));
+            Times times = pipeline.times();
+            return new JSONObject().put("people", people(people)).put("total", times.total());
         } finally {
             pipeline.close();
         }
