@@ -169,7 +169,10 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
         Sentence now = states.sentence();
         boolean known = trouble != null && trouble.sentence == now;
         TextView sentence = findViewById(R.id.sentence);
-        sentence.setText(known ? Texts.of(this, trouble) : Texts.of(this, now));
+        String text = known ? Texts.of(this, trouble) : Texts.of(this, now);
+        if (!text.contentEquals(sentence.getText())) { // a screen reader says what is set
+            sentence.setText(text);
+        }
         ((Button) findViewById(R.id.do_record)).setText(engines.records() ? R.string.stop : R.string.record);
         ((Button) findViewById(R.id.do_switch)).setText(live ? R.string.switch_camera : R.string.live);
         place();
