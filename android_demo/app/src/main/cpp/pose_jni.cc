@@ -274,11 +274,12 @@ JNIEXPORT jint JNICALL Java_org_edgepose_core_Native_setFollowing(JNIEnv* env, j
 }
 
 JNIEXPORT jdoubleArray JNICALL Java_org_edgepose_core_Native_defaults(JNIEnv* env, jclass) {
-  const pose_following f = pose_default_settings().following;
-  const jdouble values[8] = {static_cast<double>(f.detect_every), static_cast<double>(f.smooth), f.sure, f.least,
-                             f.patience, f.cutoff, f.beta, f.constant};
-  const jdoubleArray result = env->NewDoubleArray(8);
-  if (result) env->SetDoubleArrayRegion(result, 0, 8, values);
+  const pose_settings settings = pose_default_settings();
+  const pose_following& f = settings.following;
+  const jdouble values[9] = {static_cast<double>(f.detect_every), static_cast<double>(f.smooth), f.sure, f.least,
+                             f.patience, f.cutoff, f.beta, f.constant, settings.boxes.score};
+  const jdoubleArray result = env->NewDoubleArray(9);
+  if (result) env->SetDoubleArrayRegion(result, 0, 9, values);
   return result;
 }
 

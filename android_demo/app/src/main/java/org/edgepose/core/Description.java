@@ -40,7 +40,6 @@ public final class Description {
     final int person;
     final int aligned;
     final int most;
-    final double score;
     final double nms;
 
     /** Reads FOLDER/pose.json. */
@@ -77,7 +76,6 @@ public final class Description {
             person = whole(output, "person", 0, 100000);
             aligned = output.getBoolean("aligned") ? 1 : 0;
             most = whole(output, "most", 1, 100000);
-            score = output.getDouble("score");
             nms = output.getDouble("nms");
             joints = Collections.emptyList();
             sigmas = new double[0];
@@ -93,7 +91,7 @@ public final class Description {
         expect("person".equals(input.getString("fit")), "input: fit: expected person");
         person = aligned = 0;
         most = 1;
-        score = nms = 0;
+        nms = 0;
         padding = input.getDouble("padding");
         codec = "simcc".equals(name) ? 1 : 0;
         expect(tensors.length() == 1 + codec, "tensors: expected " + (1 + codec));

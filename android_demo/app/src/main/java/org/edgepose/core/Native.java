@@ -55,7 +55,7 @@ final class Native {
     /** reals: sure, least, patience, cutoff, beta, constant. */
     static native int setFollowing(long handle, int detectEvery, int smooth, double[] reals);
 
-    /** detect_every, smooth, sure, least, patience, cutoff, beta, constant, as `tinypose infer` has them. */
+    /** detect_every, smooth, sure, least, patience, cutoff, beta, constant, box score: as `tinypose infer` has them. */
     static native double[] defaults();
 
     /** Writes the upright frame as RGBA, four bytes a pixel without gaps. */

@@ -14,6 +14,7 @@ public final class Pipeline {
     public static final class Following {
         public int detectEvery;
         public int smooth; // 0 one euro, 1 EMA, 2 none
+        private final double boxScore; // boxes that score no more are not looked at; pose.json's is for measuring
         private final double[] reals = new double[6];
 
         /** As `tinypose infer` has it. */
@@ -22,6 +23,7 @@ public final class Pipeline {
             detectEvery = (int) values[0];
             smooth = (int) values[1];
             System.arraycopy(values, 2, reals, 0, 6);
+            boxScore = values[8];
         }
     }
 
@@ -107,7 +109,7 @@ public final class Pipeline {
         values[7] = pose.split;
         if (detector != null) {
             System.arraycopy(detector.normalisation, 0, values, 8, 6);
-            values[14] = detector.score;
+            values[14] = following.boxScore;
             values[15] = detector.nms;
         }
         System.arraycopy(following.reals, 0, values, 16, 6);
