@@ -61,6 +61,17 @@ def _facts(elf) -> Elf:
     )
 
 
+def count_words(path: Path, word: int, mask: int) -> int:
+    """Count the instructions of a 64-bit ARM library that are `word` where `mask` has bits."""
+    import numpy as np
+    from elftools.elf.elffile import ELFFile
+
+    with open(path, "rb") as file:
+        text = ELFFile(file).get_section_by_name(".text")
+        data = text.data() if text else b""
+    return int(((np.frombuffer(data[: len(data) // 4 * 4], "<u4") & mask) == word).sum())
+
+
 def check_pages(path: Path) -> None:
     """Raise UserError if a library cannot be loaded on devices with pages of 16 KB."""
     found = read_elf(path).alignment

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lite_deploy.android.elf import read_elf
+from lite_deploy.android.elf import count_words, read_elf
 from tinypose.errors import UserError
 
 RELEASES = "https://github.com/PaddlePaddle/Paddle-Lite/releases/tag/v2.13-rc"
@@ -14,8 +14,11 @@ FP16_ARCHIVE = "inference_lite_lib.android.armv8.clang.c++_shared.with_extra.wit
 PLAIN_ARCHIVE = "inference_lite_lib.android.armv8.clang.c++_shared.with_extra.with_cv.tar.gz"
 GET_ONE = f"get {FP16_ARCHIVE} (phones since about 2018) or {PLAIN_ARCHIVE} (any) from {RELEASES}, unpack it"
 
-# Names that only such a library has: of the kernels that convert FP16, and of an operator that is 'extra'.
-_FP16_MARK, _EXTRA_MARK = b"fp16_to_fp32", b"polygon_box_transform"
+# The name of an operator that only libraries `with_extra` have.
+_EXTRA_MARK = b"polygon_box_transform"
+# Multiply-adds on vectors of half precision (FMLA Vd.8H or .4H, by vector): their bits, and which of them count.
+# v2.13-rc has 1,902 of them when it is built with FP16; other code has none.
+_HALF_FMLA, _HALF_MASK, _HALF_LEAST = 0x0E400C00, 0xBFE0FC00, 50
 _SHARED_STL = "libc++_shared.so"
 
 
@@ -66,7 +69,8 @@ def read_library(folder: Path, more: Iterable[Path] = ()) -> Library:
                 f"{_SHARED_STL}"
             )
         files.append(found)
-    return Library(True, _FP16_MARK in content, _EXTRA_MARK in content, tuple(files), jar)
+    half = count_words(library, _HALF_FMLA, _HALF_MASK) >= _HALF_LEAST
+    return Library(True, half, _EXTRA_MARK in content, tuple(files), jar)
 
 
 def _first(folder: Path, *names: str) -> Path:

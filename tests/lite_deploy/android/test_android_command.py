@@ -39,7 +39,10 @@ def release(java_home, tmp_path_factory) -> Path:
     """A folder laid out as Paddle-Lite's release for Android; its library computes nothing."""
     need("aarch64-linux-gnu-gcc", "jar")
     folder = tmp_path_factory.mktemp("release")
-    code = 'const char* marks[] = {"fp16_to_fp32", "polygon_box_transform", "v2.13-rc"};\n'
+    code = 'const char* marks[] = {"polygon_box_transform", "v2.13-rc"};\n'
+    code += (
+        'void half(void) { __asm__(".arch armv8.2-a+fp16\\n.rept 99\\nfmla v0.8h, v1.8h, v2.8h\\n.endr"); }\n'
+    )
     library(folder / "java" / "so", "libpaddle_lite_jni.so", code, "-Wl,-z,max-page-size=16384")
     classes, jar = folder / "classes", folder / "java" / "jar" / "PaddlePredictor.jar"
     jar.parent.mkdir()
