@@ -16,7 +16,7 @@ GET_ONE = f"get {FP16_ARCHIVE} (phones since about 2018) or {PLAIN_ARCHIVE} (any
 
 # The name of an operator that only libraries `with_extra` have.
 _EXTRA_MARK = b"polygon_box_transform"
-# Multiply-adds on vectors of half precision (FMLA Vd.8H or .4H, by vector): their bits, and which of them count.
+# Multiply-adds on vectors of half precision (FMLA, by vector): their bits, and which of them count.
 # v2.13-rc has 1,902 of them when it is built with FP16; other code has none.
 _HALF_FMLA, _HALF_MASK, _HALF_LEAST = 0x0E400C00, 0xBFE0FC00, 50
 _SHARED_STL = "libc++_shared.so"

@@ -1,5 +1,6 @@
 """The app's own classes on this machine's JVM, with its JNI library and the wheel's Paddle-Lite."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -28,6 +29,19 @@ def call(*words) -> str:
     return done.stdout
 
 
+def once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that `make` has filled, once for all of xdist's processes."""
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / name / "made").exists():
+            (root / name).mkdir(exist_ok=True)
+            make(root / name)
+            (root / name / "made").touch()
+    return root / name
+
+
 @pytest.fixture(scope="session")
 def java_home() -> Path:
     """The JDK."""
@@ -40,62 +54,28 @@ def classes(java_home, tmp_path_factory) -> Path:
     """The app's classes but those of Android's screen and camera, and what asks them questions."""
     if not JSON.is_file():
         pytest.skip("needs org.json for the JVM (Debian: libandroid-json-java)")
-    folder = tmp_path_factory.mktemp("classes")
     sources = [*CORE.glob("*.java"), *(DEMO / "jvm").rglob("*.java")]
-    call(
-        "javac",
-        "-Xlint:all,-options,-serial,-path",
-        "-Werror",
-        "--release",
-        "8",
-        "-cp",
-        JSON,
-        "-d",
-        folder,
-        *sources,
-    )
-    return folder
+    words = ["-Xlint:all,-options,-serial,-path", "-Werror", "--release", "8", "-cp", JSON]
+    return once(tmp_path_factory, "app_classes", lambda folder: call("javac", *words, "-d", folder, *sources))
 
 
 @pytest.fixture(scope="session")
 def libraries(java_home, wheel_release, tmp_path_factory) -> Path:
     """libpose_jni.so, and Paddle-Lite behind the natives of its Java classes, for this machine."""
     need("cmake", "g++")
-    folder = tmp_path_factory.mktemp("jni")
-    source = DEMO / "app" / "src" / "main" / "cpp"
-    call(
-        "cmake",
-        "-S",
-        source,
-        "-B",
-        folder,
-        "-DCMAKE_BUILD_TYPE=Release",
-        f"-DJNI_DIR={java_home / 'include'}",
-    )
-    call("cmake", "--build", folder, "-j", "2", "--target", "pose_jni")
-    include = java_home / "include"
-    lib = wheel_release.folder / "cxx" / "lib"
-    call(
-        "g++",
-        "-std=c++14",
-        "-O2",
-        "-shared",
-        "-fPIC",
-        "-isystem",
-        wheel_release.folder / "cxx" / "include",
-        "-isystem",
-        include,
-        "-isystem",
-        include / "linux",
-        DEMO / "jvm" / "paddle_standin.cc",
-        "-o",
-        folder / "libpaddle_lite_jni.so",
-        *wheel_release.flags,
-        f"-Wl,-rpath,{wheel_release.python.parent}",
-        f"-L{lib}",
-        "-l:liblite_pybind.so",
-    )
-    return folder
+    include, lib = java_home / "include", wheel_release.folder / "cxx" / "lib"
+
+    def make(folder: Path) -> None:
+        source = DEMO / "app" / "src" / "main" / "cpp"
+        call("cmake", "-S", source, "-B", folder, "-DCMAKE_BUILD_TYPE=Release", f"-DJNI_DIR={include}")
+        call("cmake", "--build", folder, "-j", "2", "--target", "pose_jni")
+        headers = (wheel_release.folder / "cxx" / "include", include, include / "linux")
+        words = [word for each in headers for word in ("-isystem", each)]
+        words += [DEMO / "jvm" / "paddle_standin.cc", "-o", folder / "libpaddle_lite_jni.so"]
+        words += [*wheel_release.flags, f"-Wl,-rpath,{wheel_release.python.parent}"]
+        call("g++", "-std=c++14", "-O2", "-shared", "-fPIC", *words, f"-L{lib}", "-l:liblite_pybind.so")
+
+    return once(tmp_path_factory, "app_libraries", make)
 
 
 def answering(classes: Path, *options: str) -> Iterator[Callable[..., dict]]:
