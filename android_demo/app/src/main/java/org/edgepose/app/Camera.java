@@ -195,8 +195,8 @@ final class Camera {
             current = this;
             texture.setDefaultBufferSize(previewSize[0], previewSize[1]);
             preview = new Surface(texture);
-            // One is computed, one waits, one is being filled.
-            reader = ImageReader.newInstance(frameSize[0], frameSize[1], ImageFormat.YUV_420_888, 3);
+            // One is computed, one waits, and the reader wants two more to give the newest.
+            reader = ImageReader.newInstance(frameSize[0], frameSize[1], ImageFormat.YUV_420_888, 4);
             reader.setOnImageAvailableListener(this, handler);
             fastest = fastest(about);
             manager.openCamera(camera, this, main);
