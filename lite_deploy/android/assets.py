@@ -36,6 +36,7 @@ from tinypose.console import track
 from tinypose.errors import UserError
 from tinypose.files import sha256, write_json
 
+_READ = ("heatmap", "simcc", "picodet", "fairmot")  # codecs that the C++ library has
 INDEX, PICTURE = "app.json", "picture.png"
 
 
@@ -61,6 +62,8 @@ def read_networks(poses: Sequence[Path], detector: Path, target: str) -> dict[Pa
             )
         if artifact.output.gives != wanted:
             read_artifact(folder, check_files=False, gives=wanted)  # says so
+        if artifact.output.name not in _READ:
+            raise UserError(f"{folder}: output {artifact.output.name}; the app reads {', '.join(_READ)}")
         if not _models(artifact, target):
             raise UserError(
                 f"{folder}: no Paddle-Lite model for {target}; it has: "

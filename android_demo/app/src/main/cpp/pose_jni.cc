@@ -108,7 +108,8 @@ pose_settings Settings(const jint* whole, const jdouble* real, const std::vector
   joints.split = real[7];
   if (whole[8]) {
     Describe(whole + 9, real + 8, &settings.detector);
-    settings.boxes = {whole[11], whole[12], static_cast<float>(real[14]), static_cast<float>(real[15]), whole[13]};
+    settings.boxes = {whole[11], whole[12], static_cast<float>(real[14]), static_cast<float>(real[15]), whole[13],
+                      whole[16]};
   }
   settings.following = Following(whole[14], whole[15], real + 16);
   return settings;

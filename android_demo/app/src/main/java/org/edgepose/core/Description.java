@@ -31,7 +31,8 @@ public final class Description {
     public final JSONObject content;
     final double[] normalisation = new double[6]; // mean, std
     final double padding;
-    final int codec;
+    final int crop; // 0: a crop of W pixels is W - 1 long, 1: W
+    final int codec; // heatmap, simcc; of a detector: picodet, fairmot
     final int decoding;
     final int blur;
     final int blurY;
@@ -66,33 +67,38 @@ public final class Description {
                 "input: expected NCHW and RGB");
         readNormalisation(input);
         String name = output.getString("name");
-        detector = "picodet".equals(name);
+        boolean fairmot = "fairmot".equals(name);
+        detector = fairmot || "picodet".equals(name);
         JSONArray tensors = json.getJSONArray("tensors");
         models = Collections.unmodifiableList(readModels(json, tensors.length()));
         selfTest = json.isNull("self_test") ? null : json.getJSONObject("self_test");
         if (detector) {
-            expect("squeeze".equals(input.getString("fit")), "input: fit: expected squeeze");
-            expect(tensors.length() == 4, "tensors: expected PicoDet's four maps");
-            person = whole(output, "person", 0, 100000);
-            aligned = output.getBoolean("aligned") ? 1 : 0;
+            String fit = fairmot ? "letterbox" : "squeeze";
+            expect(fit.equals(input.getString("fit")), "input: fit: expected " + fit);
+            expect(tensors.length() == 4, "tensors: expected a detector's four maps");
+            person = fairmot ? 0 : whole(output, "person", 0, 100000);
+            aligned = !fairmot && output.getBoolean("aligned") ? 1 : 0;
             most = whole(output, "most", 1, 100000);
-            nms = output.getDouble("nms");
+            nms = fairmot ? 0 : output.getDouble("nms");
+            codec = fairmot ? 1 : 0;
+            crop = 0;
             joints = Collections.emptyList();
             sigmas = new double[0];
             limbs = new int[0][];
             sides = new int[0];
-            codec = decoding = grid = 0;
+            decoding = grid = 0;
             blur = blurY = 1;
             padding = split = 1;
             return;
         }
         expect("heatmap".equals(name) || "simcc".equals(name),
-                "output '" + name + "': expected heatmap, simcc or picodet");
+                "output '" + name + "': expected heatmap, simcc, picodet or fairmot");
         expect("person".equals(input.getString("fit")), "input: fit: expected person");
         person = aligned = 0;
         most = 1;
         nms = 0;
         padding = input.getDouble("padding");
+        crop = index(input.optString("crop", "udp"), "udp", "plain");
         codec = "simcc".equals(name) ? 1 : 0;
         expect(tensors.length() == 1 + codec, "tensors: expected " + (1 + codec));
         decoding = index(output.getString("decode"), "max", "shift", "dark");

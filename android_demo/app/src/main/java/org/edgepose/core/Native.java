@@ -25,7 +25,7 @@ final class Native {
      *
      * @param networks an object with the methods run(int, float[], int, int), data(int) and shape(int)
      * @param wholes pose width, height, crop, codec, decoding, blur, blur_y, grid; detector (0 or 1), width,
-     *     height, person, aligned, most; detect_every, smooth; 0
+     *     height, person, aligned, most; detect_every, smooth; the detector's codec
      * @param reals pose mean, std; padding, split; detector mean, std, score, nms; sure, least, patience, cutoff,
      *     beta, constant
      * @param sigmas of the joints

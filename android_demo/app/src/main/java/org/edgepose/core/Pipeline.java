@@ -97,9 +97,10 @@ public final class Pipeline {
 
     private static int[] wholes(Description pose, Description detector, Following following) {
         boolean has = detector != null;
-        return new int[] {pose.width, pose.height, 0, pose.codec, pose.decoding, pose.blur, pose.blurY, pose.grid,
+        return new int[] {pose.width, pose.height, pose.crop, pose.codec, pose.decoding, pose.blur, pose.blurY, pose.grid,
             has ? 1 : 0, has ? detector.width : 0, has ? detector.height : 0, has ? detector.person : 0,
-            has ? detector.aligned : 0, has ? detector.most : 0, following.detectEvery, following.smooth, 0};
+            has ? detector.aligned : 0, has ? detector.most : 0, following.detectEvery, following.smooth,
+            has ? detector.codec : 0};
     }
 
     private static double[] reals(Description pose, Description detector, Following following) {
