@@ -26,7 +26,7 @@ FLAGS = (
 )  # fmt: skip
 # What stands in for Android's libc and libm while linking: the names that may be asked for.
 LIBC = ("abort", "clock_gettime", "free", "malloc", "memchr", "memcmp", "memcpy", "memmove", "memset")
-LIBM = ("ceil", "exp", "expf", "floor", "hypot", "log", "logf", "pow", "rint", "round", "sqrt")
+LIBM = ("ceil", "exp", "expf", "floor", "hypot", "log", "logf", "nearbyint", "pow", "rint", "round", "sqrt")
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def call(*words) -> str:
 # What Android's libc and libm have had since API 23, and the code may ask them for.
 ALLOWED = {
     "abort", "clock_gettime", "free", "malloc", "memcmp", "memcpy", "memmove", "memset", "exp", "log", "expf",
-    "logf", "pow", "hypot", "floor", "ceil", "round", "rint",
+    "logf", "nearbyint", "pow", "hypot", "floor", "ceil", "round", "rint",
 }  # fmt: skip
 
 
