@@ -10,7 +10,8 @@ import numpy as np
 from compress.graph.cost import Cost, cost_rows
 from compress.graph.ir import Graph
 from compress.graph.rewrite import fold, rewrite
-from compress.graph.rules.gates import split_gates
+from compress.graph.rules.gates import split_gates, split_hard_swish
+from compress.graph.rules.scales import fold_scale_into_convolutions_behind
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from compress.quant.package import FILE as PACKAGE
@@ -167,6 +168,9 @@ def _write_models(
 ) -> list[ModelRecord]:
     """Write the network in every form that was asked for; show a progress bar."""
     quantised = quantise(graph, scales)
+    whole = split_hard_swish(graph, quantised)
+    if quantised:
+        graph = fold_scale_into_convolutions_behind(graph)  # those that are there for INT8
     write_program(graph, folder, fuse_shuffles=fuse, portable=True)
     write_onnx(graph, folder / "model.onnx")
     records = [
@@ -174,13 +178,13 @@ def _write_models(
         _record(folder, "onnx_fp32", "onnxruntime", "any", "fp32", "model.onnx"),
     ]
     if quantised:
-        write_onnx(graph, folder / "model_int8.onnx", quantised)
+        write_onnx(whole, folder / "model_int8.onnx", quantised)
         records.append(_record(folder, "onnx_int8", "onnxruntime", "any", "int8", "model_int8.onnx"))
     for name in track(names, "exporting"):
         target, precision = MODELS[name]
         program = folder / "program"  # on the way only: the `.nb` is what is kept
+        written = {"fp32": graph, "fp16": split_gates(graph), "int8": whole}[precision]
         int8 = quantised if precision == "int8" else None
-        written = split_gates(graph) if precision == "fp16" else graph
         write_program(written, program, int8, fuse_shuffles=fuse, copy_rows=fuse)
         out = folder / f"{name}.nb"
         made = optimise(program / "model.pdmodel", program / "model.pdiparams", out, target, precision)

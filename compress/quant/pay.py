@@ -15,8 +15,10 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
+from compress.graph.instructions import FIXED
 from compress.graph.ir import Graph
 from compress.graph.kernels import Kernel, conversion, convolution
+from compress.graph.ops import OPERATORS
 from compress.quant.simulate import quantisable, whole_tensors
 
 _NEVER = 2**30  # instructions: more than any network takes
@@ -69,9 +71,15 @@ def int8_saving(graph: Graph, chosen: Collection[str], sdot: bool) -> float:
 def _saved(graph: Graph, name: str, sdot: bool, kernel: Kernel) -> float:
     """Return how many instructions fewer a convolution takes with an INT8 kernel than in FP32."""
     node = next(node for node in graph.nodes if node.name == name)
+    readers = [each for each in graph.nodes if node.outputs[0] in each.inputs]
     weight, strides = node.params["weight"].shape, math.prod(node.attrs["stride"])
     shape = weight, node.attrs["groups"], strides, graph.shapes[node.outputs[0]][2:]
-    return convolution(*shape, "float", sdot) - convolution(*shape, kernel, sdot)
+    saved = convolution(*shape, "float", sdot) - convolution(*shape, kernel, sdot)
+    if node.attrs["groups"] == 1 and [each.kind for each in readers] == ["hard_swish"]:
+        # In FP32 the convolution does it on the way.
+        gate, product = (OPERATORS[kind].instructions for kind in ("hard_sigmoid", "multiply"))
+        saved -= 2 * FIXED["fp32"] + (gate + product) * math.prod(graph.shapes[node.outputs[0]])
+    return saved
 
 
 class _Closure:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from compress.graph.edit import rebuilt
 from compress.graph.ir import Graph, Node
-from compress.graph.rules.gates import reads_past_weights, split_gates
+from compress.graph.rules.gates import reads_past_weights, split_gates, split_hard_swish
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from tinypose.detection.picodet import PicoDet
@@ -38,6 +38,17 @@ def test_it_is_the_same_function_and_reads_nothing_past_weights(rows, columns):
     # Rows that are no multiple of 8, or whole steps of 16 columns: the kernel is right, and nothing changes.
     assert (len(found.nodes) > len(graph.nodes)) == (rows % 8 == 0 and columns % 16 != 0)
     image = np.random.default_rng(1).normal(size=(2, columns, 3, 2)).astype(np.float32)
+    np.testing.assert_allclose(run_numpy(found, image)[0], run_numpy(graph, image)[0], atol=1e-6)
+
+
+def test_hard_swish_behind_int8_is_gate_and_product():
+    graph = gate(16, 24)
+    nodes = [*graph.nodes[:2], Node("hard_swish", "out", ["gate"], ["out"])]
+    graph = rebuilt(Graph("image", ["out"], [], graph.shapes), nodes)
+    assert split_hard_swish(graph, ["another"]).nodes == graph.nodes
+    found = split_hard_swish(graph, ["gate"])
+    assert [node.kind for node in found.nodes] == ["mean", "conv2d", "hard_sigmoid", "multiply"]
+    image = np.random.default_rng(1).normal(size=(2, 24, 3, 2)).astype(np.float32)
     np.testing.assert_allclose(run_numpy(found, image)[0], run_numpy(graph, image)[0], atol=1e-6)
 
 

@@ -1,6 +1,7 @@
-"""Convolutions of a single pixel, for FP16 kernels that read past their weights."""
+"""What Paddle-Lite's FP16 and INT8 kernels compute wrongly, written so that they are right."""
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
 
 from compress.graph.edit import rebuilt, unused_name
@@ -38,6 +39,29 @@ def split_gates(graph: Graph) -> Graph:
             nodes.append(replace(node, name=name, outputs=[name], params=params))
         joined = unused_name(graph, f"{node.name}.joined")
         nodes.append(Node("concat", joined, names, list(node.outputs), {"axis": 1}))
+    return rebuilt(graph, nodes)
+
+
+def split_hard_swish(graph: Graph, quantised: Collection[str]) -> Graph:
+    """Write hard_swish behind convolutions in INT8 as gate and product: x * clip(x / 6 + 1 / 2, 0, 1).
+
+    As one operator Paddle-Lite's optimiser would put it into the convolution, and the INT8 kernels of some
+    (direct 3x3, depthwise) then forget to bring its bounds to the units of what they write.
+
+    Args:
+        graph: the network.
+        quantised: the convolutions in INT8.
+    """
+    writers = graph.producers()
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        writer = writers.get(node.inputs[0])
+        if node.kind == "hard_swish" and writer is not None and writer.name in quantised:
+            gate = unused_name(graph, f"{node.name}/gate")
+            attrs = {"slope": 1 / 6, "offset": 0.5}
+            nodes.append(Node("hard_sigmoid", gate, list(node.inputs), [gate], attrs))
+            node = Node("multiply", node.name, [*node.inputs, gate], list(node.outputs))
+        nodes.append(node)
     return rebuilt(graph, nodes)
 
 
