@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import paddle
 from paddle import nn
 
+from compress.distill.whole_pictures import offset_parts, tag_parts
 from tinypose.codecs import Codec
 from tinypose.config import DistillConfig
 from tinypose.engine.loss import LOSSES, heatmap_loss
@@ -15,22 +16,36 @@ Tensors = Sequence[paddle.Tensor]
 
 
 def heatmap_parts(
-    outputs: Tensors, taught: Tensors, weights: paddle.Tensor, settings: DistillConfig
+    outputs: Tensors, taught: Tensors, targets: Tensors, settings: DistillConfig, codec: Codec
 ) -> paddle.Tensor | float:
     """Return what a student's heatmaps [N, J, h, w] lack of a teacher's (Zhang et al., CVPR 2019)."""
     total = 0.0
     if settings.visible:
-        total = total + settings.visible * heatmap_loss(outputs[0], taught[0], weights)
+        total = total + settings.visible * heatmap_loss(outputs[0], taught[0], targets[-1])
     if settings.every:
         total = total + settings.every * ((outputs[0] - taught[0]) ** 2).mean()
     return total
 
 
 def simcc_parts(
-    outputs: Tensors, taught: Tensors, weights: paddle.Tensor, settings: DistillConfig
+    outputs: Tensors, taught: Tensors, targets: Tensors, settings: DistillConfig, codec: Codec
 ) -> paddle.Tensor | float:
     """Return how a student's coordinates diverge from a teacher's (Yang et al., "DWPose", 2023)."""
     return distil_logits(list(outputs), list(taught), settings.every) if settings.every else 0.0
+
+
+def tags(
+    outputs: Tensors, taught: Tensors, targets: Tensors, settings: DistillConfig, codec: Codec
+) -> paddle.Tensor | float:
+    """Return what is lacking of a HigherHRNet's outputs."""
+    return settings.every * tag_parts(outputs, taught, targets, codec) if settings.every else 0.0
+
+
+def offsets(
+    outputs: Tensors, taught: Tensors, targets: Tensors, settings: DistillConfig, codec: Codec
+) -> paddle.Tensor | float:
+    """Return what is lacking of the outputs of an adaptive network or a DEKR."""
+    return settings.every * offset_parts(outputs, taught, targets, codec) if settings.every else 0.0
 
 
 def relative_features(own: paddle.Tensor, wanted: paddle.Tensor, weight: float) -> paddle.Tensor:
@@ -42,6 +57,8 @@ def relative_features(own: paddle.Tensor, wanted: paddle.Tensor, weight: float) 
 PARTS = {
     "heatmap": (heatmap_parts, relative_features),
     "simcc": (simcc_parts, distil_features),
+    "tags": (tags, relative_features),
+    "offsets": (offsets, relative_features),
 }
 
 
@@ -86,8 +103,8 @@ class DistillObjective(nn.Layer):
 
         Args:
             images: float32 [N, 3, H, W].
-            targets: of the annotated joints, as the codec gives them; the last float32 [N, J], 1 where a
-                joint is annotated.
+            targets: of the annotated joints, as the codec gives them; of crops the last is float32 [N, J],
+                1 where a joint is annotated.
             strength: float32 scalar that the teacher's parts are multiplied by.
             taught: the teacher's outputs.
             teacher_features: float32 [N, C, h, w].
@@ -100,7 +117,7 @@ class DistillObjective(nn.Layer):
             features = self.net.backbone(images)
             outputs = self.net.outputs(features)
             parts = of_features(self.adapter(features), teacher_features, settings.features)
-        parts = parts + of_outputs(outputs, taught, targets[-1], settings)
+        parts = parts + of_outputs(outputs, taught, targets, settings, self.codec)
         truth = LOSSES[self.codec.name](outputs, targets, self.codec, self.hard_joints)
         return settings.truth * truth + strength * parts
 

@@ -11,6 +11,7 @@ from paddle import nn
 
 from compress.distill.objective import PARTS
 from compress.distill.resample import sampling
+from compress.distill.whole_pictures import check_whole
 from tinypose.config import CONFIGS, Config, DistillConfig, find_config, load_config
 from tinypose.data.examples import Batch, TrainingSet, variant
 from tinypose.errors import UserError
@@ -60,6 +61,9 @@ def check_fit(teacher: Config, student: Config) -> None:
         )
     if student.output.name == "simcc":
         _check_simcc(teacher, student)
+    if student.output.gives == "people":
+        check_whole(teacher, student)
+        return
     one, other = teacher.input, student.input
     if one.width * other.height != one.height * other.width or one.padding != other.padding:
         raise UserError(

@@ -43,11 +43,7 @@ def tag_loss(
     Returns:
         Push and pull, [N] each, times `weight`. A person without a place does not count.
     """
-    batch, people, joints = places.shape[:3]
-    seen = (places[..., 1] > 0).astype("float32")
-    flat = tags.reshape([tags.shape[0], -1])
-    index = places[..., 0].astype("int64").reshape([batch, people * joints])
-    values = paddle.take_along_axis(flat, index, axis=1).reshape([batch, people, joints])
+    values, seen = values_at(tags, places)
     counts = seen.sum(axis=2)
     present = (counts > 0).astype("float32")
     mean = (values * seen).sum(axis=2) / counts.clip(min=1)
@@ -58,6 +54,15 @@ def tag_loss(
     pairs = (alike * present.unsqueeze(2) * present.unsqueeze(1)).sum(axis=[1, 2])
     push = 0.5 * (pairs - total) / (total * (total - 1)).clip(min=1)
     return weight * push, weight * pull
+
+
+def values_at(tags: paddle.Tensor, places: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Return tags [N, J, H, W] at places [N, P, J, 2], and 1 where there is a place, both [N, P, J]."""
+    batch, people, joints = places.shape[:3]
+    flat = tags.reshape([tags.shape[0], -1])
+    index = places[..., 0].astype("int64").reshape([batch, people * joints])
+    values = paddle.take_along_axis(flat, index, axis=1).reshape([batch, people, joints])
+    return values, (places[..., 1] > 0).astype("float32")
 
 
 def scale_adaptive_loss(
