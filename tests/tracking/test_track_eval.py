@@ -131,3 +131,17 @@ def test_results_of_another_video(tmp_path):
     real = read_tracks(_written(tmp_path / "a.txt", TRUTH), truth=True)
     with pytest.raises(UserError, match="of which there is no truth"):
         track_metrics(real, {"b": real["a"]})
+
+
+def test_one_file_of_results_is_measured_on_its_video(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "truth" / name / "gt").mkdir(parents=True)
+        _written(tmp_path / "truth" / name / "gt" / "gt.txt", TRUTH)
+    (tmp_path / "found").mkdir()
+    one = _written(tmp_path / "found" / "b.mot.txt", lines(lambda frame: (1, 2)))
+    for results, says in ((one, "100.0"), (tmp_path / "found", "50.0")):
+        command = ["track", "eval", "--truth", str(tmp_path / "truth"), "--results", str(results)]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 0, result.output
+        row = result.output.splitlines()[-2]
+        assert f" {says} " in row and (("all" in row) == (results != one))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from tinypose.console import out, table
+from tinypose.console import err, out, table
 
 app = typer.Typer(help="Who is who over time.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -33,7 +33,8 @@ def evaluate(
 ) -> None:
     """Measure tracks: HOTA, MOTA, IDF1, and how often someone's id changed.
 
-    Videos are matched by name; where both sides have one alone, they are taken for the same.
+    Videos are matched by name; where both sides have one alone, they are taken for the same. With a folder of
+    results every video of the truth counts, with one file that video.
     """
     from tinypose.data.tracks import read_tracks
     from tinypose.files import check_output, write_json
@@ -44,6 +45,10 @@ def evaluate(
     real, found = read_tracks(truth, truth=True), read_tracks(results, truth=False)
     if len(real) == len(found) == 1:
         found = dict(zip(real, found.values(), strict=True))
+    elif results.is_file():
+        real = {name: each for name, each in real.items() if name in found} or real
+    elif missing := sorted(set(real) - set(found)):
+        err.print(f"without results, so nobody was found: {', '.join(missing[:10])}", markup=False)
     rows, everything = track_metrics(real, found)
     named = [*rows.items(), ("all", everything)] if len(rows) > 1 else list(rows.items())
     shown = [(name, *(_shown(row[column]) for column in COLUMNS)) for name, row in named]

@@ -33,7 +33,7 @@ class FairMOTObjective(nn.Layer):
     def forward(self, images: paddle.Tensor, targets: list[paddle.Tensor]) -> paddle.Tensor:
         """Return the loss, a scalar, of images [N, 3, H, W] against `tinypose.data.tracked`'s targets."""
         logits, size, offset, looks = self.net(images)
-        named = dict(zip(TARGETS, targets, strict=True))
+        named = {TARGETS[i]: targets[i] for i in range(len(TARGETS))}  # compiled steps know no strict zip
         heatmap, reach, rounding = detection_loss([logits, size, offset], named)
         found = heatmap + SIZE_WEIGHT * reach + rounding
         told = looks_loss(looks, self.net.reid.classifier, named)
