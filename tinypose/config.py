@@ -102,8 +102,10 @@ class DatasetConfig(Section):
 
     annotations: Path
     images: Path
-    format: Literal["coco", "crowdpose", "mpii"] = Field(
-        "coco", description="of the annotation file; it also decides the metric: AP, AP by crowding, PCKh"
+    format: Literal["coco", "crowdpose", "mpii", "mot"] = Field(
+        "coco",
+        description="of the annotation file; it also decides the metric: AP, AP by crowding, PCKh; mot: a "
+        "folder of the MOT challenge's sequences, to train FairMOT on",
     )
     skeleton: str | None = Field(
         None, description="of the annotations, where it is not the config's; joints are matched by name"

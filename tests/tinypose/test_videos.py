@@ -134,6 +134,20 @@ def test_people_of_several_sets_are_different_people(videos, tmp_path):
         load_tracked([boxes], config)
 
 
+def test_the_mot_challenges_folders_are_the_same_set(videos):
+    config = config_of(videos)
+    one, _ = load_tracked(sets(videos, 1), config)
+    folder = videos / "sequences"
+    two, _ = load_tracked([DatasetConfig(annotations=folder, images=folder, format="mot")], config)
+    assert one.identities == two.identities and len(one.people) == len(two.people)
+    named = {each.path: each for each in two.people}
+    for each in one.people:
+        np.testing.assert_array_equal(each.boxes, named[each.path].boxes)
+        assert each.size == named[each.path].size
+    batches = [make_tracked_batch(which, 0, np.arange(2)) for which in (one, two)]
+    assert batches[0].images.shape == batches[1].images.shape
+
+
 def test_batches_are_the_same_each_time_and_vary_by_epoch(videos):
     tracked, _ = load_tracked(sets(videos, 1), config_of(videos))
     one, same, next_epoch = (make_tracked_batch(tracked, epoch, np.arange(4)) for epoch in (0, 0, 1))

@@ -17,10 +17,11 @@ from tinypose.codecs.centres import STRIDE, centre_targets, letterbox
 from tinypose.config import DatasetConfig, LetterboxConfig
 from tinypose.data.annotations import read_coco, read_top
 from tinypose.data.examples import Batch
+from tinypose.data.tracks import read_tracks
 from tinypose.detection.config import FairMOTDetectorConfig, TrackedConfig
 from tinypose.detection.detector import GREY, fit_whole
 from tinypose.errors import UserError
-from tinypose.images import read_image
+from tinypose.images import picture_size, read_image
 from tinypose.preprocess import normalise
 
 MOST = 500  # boxes of a picture that count, as published
@@ -118,8 +119,10 @@ def load_tracked(
 
 
 def _load(dataset: DatasetConfig, number: int, known: dict[tuple, int]) -> list[TrackedPicture]:
+    if dataset.format == "mot":
+        return _load_mot(dataset, number, known)
     if dataset.format != "coco":
-        raise UserError(f"{dataset.annotations}: format: expected coco, of videos, found {dataset.format}")
+        raise UserError(f"{dataset.annotations}: format: expected coco or mot, found {dataset.format}")
     source = read_coco(dataset.annotations, None, dataset.category)
     content = read_top(dataset.annotations)
     video_of = {each["id"]: each.get("video_id", each.get("vid_id")) for each in content["images"]}
@@ -147,6 +150,23 @@ def _load(dataset: DatasetConfig, number: int, known: dict[tuple, int]) -> list[
     if not pictures:
         raise UserError(f"{dataset.annotations}: no picture with a person's box")
     return pictures
+
+
+def _load_mot(dataset: DatasetConfig, number: int, known: dict[tuple, int]) -> list[TrackedPicture]:
+    """Load the MOT challenge's sequences: `annotations` has NAME/gt/gt.txt, `images` NAME/img1/000001.jpg."""
+    pictures = []
+    for name, tracks in read_tracks(dataset.annotations, truth=True).items():
+        folder = Path(dataset.images) / name / "img1"
+        for frame in np.unique(tracks.frames[tracks.counts]):
+            here = (tracks.frames == frame) & tracks.counts & (tracks.boxes[:, 2:].min(axis=1) > 0)
+            who = [known.setdefault((number, name, int(each)), len(known)) for each in tracks.ids[here]]
+            path = folder / f"{frame + 1:06d}.jpg"
+            if not path.is_file():
+                raise UserError(f"{path}: no such picture, and {dataset.annotations} speaks of it")
+            boxes = tracks.boxes[here].astype(np.float32)
+            size = picture_size(path)
+            pictures.append(TrackedPicture(f"{name}/{frame + 1}", path, size, boxes, np.array(who, np.int64)))
+    return [each for each in pictures if len(each.boxes)]
 
 
 def make_tracked_batch(pictures: TrackedSet, epoch: int, numbers: np.ndarray, step: int = 0) -> Batch:
