@@ -52,23 +52,44 @@ def twenty_people(shared, folder):
     return folder / "twenty.json"
 
 
+def learned_by_heart(shared, folder, config, options):
+    """Train on twenty people; return the options that name them, and the last record."""
+    people = (twenty_people(shared, folder), coco_mini(shared, "train")[1])
+    options = [*STILL, *options, *on_data(people, people)]
+    settings = ["train.batch_size=10", "train.epochs=200", "train.eval_epochs=200"]
+    settings += ["train.learning_rate=2e-3", "train.warmup_steps=20", "train.decay=cosine"]
+    loaded = load_config(CONFIGS / f"{config}.yml", [*options, *settings])
+    result = train(loaded, folder / "run", quiet=True)
+    print(f"{config}: AP {result['AP']:.1f} on the 20 people that it was trained on")
+    return options, result
+
+
 @pytest.mark.parametrize(
     ("config", "options"),
     [
         ("tinypose_128x96", []),
         ("lite_hrnet_18_256x192", ["input.width=96", "input.height=128", "output.sigma=1"]),
         ("hrnet_w18_128x96", []),
-        ("rtmpose_t_256x192", ["input.width=96", "input.height=128", "output.sigma=[3.5,4]"]),
     ],
 )
 def test_twenty_people_are_learned_by_heart(shared, tmp_path, config, options):
-    people = (twenty_people(shared, tmp_path), coco_mini(shared, "train")[1])
-    options = ["train.batch_size=10", "train.epochs=200", "train.eval_epochs=200", *STILL, *options]
-    options += ["train.learning_rate=2e-3", "train.warmup_steps=20", "train.decay=cosine"]
-    options += on_data(people, people)
-    result = train(load_config(CONFIGS / f"{config}.yml", options), tmp_path / "run", quiet=True)
-    print(f"{config}: AP {result['AP']:.1f} on the 20 people that it was trained on")
+    _, result = learned_by_heart(shared, tmp_path, config, options)
     assert result["AP"] > 95
+
+
+def test_rtmpose_learns_twenty_people_by_heart_and_int8_keeps_them(shared, tmp_path):
+    from compress.quant.climb import quantise
+    from compress.quant.task import read_task
+
+    smaller = ["input.width=96", "input.height=128", "output.sigma=[3.5,4]"]
+    options, result = learned_by_heart(shared, tmp_path, "rtmpose_t_256x192", smaller)
+    assert result["AP"] > 95
+    weights = f"weights={tmp_path / 'run' / 'best.pdparams'}"
+    config = load_config("rtmpose_t_256x192", [*options, weights, "quant.method=ptq", "quant.target=any"])
+    climb = quantise(read_task(config, tmp_path), tmp_path / "int8")
+    accuracy = climb.chosen.accuracy
+    print(f"INT8: AP {accuracy.ap:.2f} of {climb.fp32.ap:.2f}, error of the vectors {accuracy.error:.5f}")
+    assert climb.fp32.ap - accuracy.ap <= 0.5 and len(climb.chosen.scales) == 38
 
 
 def test_fine_tuning_keeps_what_published_weights_know(shared, tmp_path):
