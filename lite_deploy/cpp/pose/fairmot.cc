@@ -41,7 +41,9 @@ bool DecodeFairMOT(const pose_tensor* maps, const pose_network& network, const p
     if (!std::isfinite(logits[i])) return false;
     if (Highest(logits, rows, columns, i % columns, i / columns)) places.push_back(i);
   }
-  std::stable_sort(places.begin(), places.end(), [&](int a, int b) { return logits[a] > logits[b]; });
+  // Of equals the first; std::stable_sort would want a memory that Android's libc alone does not have.
+  std::sort(places.begin(), places.end(),
+            [&](int a, int b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); });
   if (places.size() > static_cast<size_t>(settings.most)) places.resize(settings.most);
   const Fit fit = FitInside(width, height, network.width, network.height);
   const double left = (network.width - static_cast<double>(fit.width)) / 2;
