@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from lite_deploy.engines import open_model
 from lite_deploy.nb.combinations import check_run
 from lite_deploy.nb.read import read_nb
+from tinypose.artifact.engines import answered
 from tinypose.artifact.record import Artifact, ModelRecord, ParityRecord
 from tinypose.codecs import Outputs
 from tinypose.config import Config
@@ -145,7 +146,13 @@ def open_or_interpret(artifact: Artifact, folder: str | Path, record: ModelRecor
         except UserError:
             from lite_deploy.nb.interpret import interpreter
 
-            return interpreter(model), "interpreted"
+            compute = interpreter(model)
+
+            def run(images: np.ndarray) -> Outputs:
+                with answered(path, "compute with this model"):
+                    return compute(images)
+
+            return run, "interpreted"
     return open_model(artifact, folder, record.name), {"paddle-lite": "Paddle-Lite"}.get(
         record.engine, record.engine
     )

@@ -74,11 +74,14 @@ def test_pictures_of_every_kind(shared, infer, tmp_path):
     picture.rotate(90, expand=True).save(folder / "turned.jpg", exif=exif, quality=95)
     Image.new("RGB", (1, 1)).save(folder / "one.png")
     Image.new("RGB", (12_000, 40), "green").save(folder / "wide.png")
+    Image.new("RGB", (40_000, 20), "green").save(folder / "wider.png")
+    Image.new("1", (12_000, 12_000)).save(folder / "huge.png")
     (folder / "text.jpg").write_text("this is not a picture")
     (folder / "cut.jpg").write_bytes((shared / "samples" / "hrnet_demo.jpg").read_bytes()[:20_000])
     (folder / "notes.txt").write_text("not looked at")
     result = infer(folder)
     assert "7 pictures" in result.output and "5 people" in result.output
+    assert "wider.png: 40000x20 pixels" in result.output and "huge.png: 12000x12000" in result.output
     assert "text.jpg: not a picture" in result.output and "cut.jpg: cannot read" in result.output
     found = {each["file_name"]: np.array(each["keypoints"]).reshape(17, 3) for each in results(tmp_path)}
     assert set(found) == {"plain.png", "grey.png", "cmyk.jpg", "alpha.png", "turned.jpg"}

@@ -154,6 +154,26 @@ def test_a_model_that_ends_its_engine_does_not_end_us(exported, tmp_path, monkey
     assert len(list((tmp_path / "cache" / "tried").iterdir())) == 5 - refused
 
 
+def test_a_changed_model_for_arm_is_answered(exported, tmp_path):
+    """It is computed here by the interpreter, which meets instructions that contradict each other."""
+    artifact = read_artifact(exported.folder)
+    record = artifact.model("arm_fp32")
+    whole, refused = (exported.folder / "arm_fp32.nb").read_bytes(), 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        data = bytearray(whole)
+        for place in rng.integers(30, len(data) // 5, 1 + 10 * (seed % 2)):
+            data[place] = rng.integers(256)
+        (tmp_path / "arm_fp32.nb").write_bytes(data)
+        try:
+            run, _ = open_or_interpret(artifact, tmp_path, record)
+            run(np.zeros((1, 3, 96, 64), np.float32))
+        except UserError as error:
+            assert "arm_fp32.nb" in str(error)
+            refused += 1
+    assert refused
+
+
 def test_without_the_weights_the_models_are_compared_with_each_other(exported, tmp_path):
     folder = exported.copy(tmp_path)
     artifact = read_artifact(folder)

@@ -8,6 +8,7 @@ from paddle import nn
 from tinypose.config import TrainConfig, load_config
 from tinypose.engine.loss import heatmap_loss
 from tinypose.engine.optimiser import Average, make_optimiser, optimiser_state, rate_at, restore_optimiser
+from tinypose.engine.progress import TrainingBar
 from tinypose.models import build_model
 
 
@@ -74,6 +75,18 @@ def test_the_rate_follows_a_line():
     rates = [rate_at(step, 101, config) for step in range(102)]
     assert rates[0] == pytest.approx(0.2) and rates[101] == 0
     np.testing.assert_allclose(rates[10:], 2 * (1 - np.arange(10, 102) / 101))
+
+
+def test_without_a_terminal_there_is_a_line_a_minute(monkeypatch, capsys):
+    bar = TrainingBar(done=0, steps=5, epochs=2, quiet=False)
+    bar.step(2, 0.5, 10.0)
+    assert capsys.readouterr().err == ""
+    bar.printed -= 61
+    bar.step(8, 0.25, 10.0)
+    said = capsys.readouterr().err
+    assert "step 3/5" in said and "loss 0.25" in said
+    bar.step(9, 0.25, 10.0)
+    assert capsys.readouterr().err == ""
 
 
 def linear(seed: int) -> nn.Layer:

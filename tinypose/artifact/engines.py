@@ -42,19 +42,19 @@ def open_engine(
     if not tried and record.target in ("any", machine()):
         try_model(folder, name, record.engine, paths)
     open_it = {"paddle-lite": _open_lite, "onnxruntime": _open_onnx, "paddle-inference": _open_paddle}
-    with _answered(paths[0], "load this model"):
+    with answered(paths[0], "load this model"):
         opened = open_it[record.engine](paths, record, artifact.tools, threads)
     lock = Lock()
 
     def run(images: np.ndarray) -> list[np.ndarray]:
-        with lock, _answered(paths[0], "compute with this model"):
+        with lock, answered(paths[0], "compute with this model"):
             return opened(np.ascontiguousarray(images))
 
     return run
 
 
 @contextmanager
-def _answered(path: Path, what: str) -> Iterator[None]:
+def answered(path: Path, what: str) -> Iterator[None]:
     """Turn whatever an engine raises, each of its own kind, into a UserError that names the file."""
     try:
         yield
