@@ -19,6 +19,7 @@ from pathlib import Path
 from tinypose.errors import UserError
 from tinypose.files import cache_folder, sha256, write_text
 
+KEPT = 1000  # notes of what was tried
 SECONDS = 600  # there for hangs; a trial takes one or two
 _PACKAGES = {"paddle-lite": "paddlelite", "onnxruntime": "onnxruntime", "paddle-inference": "paddlepaddle"}
 
@@ -81,8 +82,10 @@ def _note(engine: str, paths: Sequence[Path]) -> Path:
 
 
 def _remember(note: Path) -> None:
-    with suppress(UserError):  # then it is tried again the next time
+    with suppress(UserError, OSError):  # then it is tried again the next time
         write_text(note, "")
+        for old in sorted(note.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            old.unlink()
 
 
 def main(folder: str, name: str) -> None:
