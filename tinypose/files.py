@@ -22,6 +22,21 @@ _TRIAL = 4096  # bytes that have to fit before long work begins
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write `path`, which may not name it, into a UserError that does."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, str) else None
+        other = f" ({name})" if name and name != str(path) and not _TEMPORARY.match(Path(name).name) else ""
+        raise UserError(f"{path}: cannot write it: {error.strerror or error}{other}") from None
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise UserError(f"{str(path)!r}: cannot write it: {error}") from None
+
+
+@contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it takes the place of `path` in one step.
 
@@ -33,7 +48,7 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         UserError: the system refuses: a full disk, a folder that is not there or not writable.
     """
     path = Path(path)
-    with _as_user_error(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -59,7 +74,7 @@ def temporary_folder(beside: str | Path) -> Iterator[Path]:
         UserError: the system refuses.
     """
     beside = Path(beside)
-    with _as_user_error(beside):
+    with writing(beside):
         beside.parent.mkdir(parents=True, exist_ok=True)
         clear_dead(beside.parent)
         folder = Path(tempfile.mkdtemp(prefix=_prefix(beside), dir=beside.parent))
@@ -83,7 +98,7 @@ def claim_folder(folder: str | Path) -> Iterator[Path]:
         UserError: another run holds the folder, or nothing can be written into it.
     """
     folder = Path(folder)
-    with _as_user_error(folder):
+    with writing(folder):
         made = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -104,7 +119,7 @@ def claim_folder(folder: str | Path) -> Iterator[Path]:
 
 def check_room(folder: Path) -> None:
     """Raise a UserError if not even a small file can be written into a folder."""
-    with _as_user_error(folder):
+    with writing(folder):
         handle, name = tempfile.mkstemp(prefix=".trial.part-", dir=folder)
         try:
             os.write(handle, bytes(_TRIAL))
@@ -141,7 +156,7 @@ def check_output(path: str | Path, reads: Iterable[str | Path | None] = ()) -> N
         UserError: the path is a folder, its folder cannot be written to, or it is one of `reads`.
     """
     path = Path(path)
-    with _as_user_error(path):
+    with writing(path):
         if path.is_dir():
             raise UserError(f"{path}: cannot write there: it is a folder; expected the name of a file")
         check_not_read([path], reads)
@@ -299,21 +314,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return state.st_dev, state.st_ino
-
-
-@contextmanager
-def _as_user_error(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write `path` into a UserError."""
-    try:
-        yield
-    except OSError as error:
-        name = error.filename if isinstance(error.filename, str) else None
-        other = f" ({name})" if name and name != str(path) and not _TEMPORARY.match(Path(name).name) else ""
-        raise UserError(f"{path}: cannot write it: {error.strerror or error}{other}") from None
-    except ValueError as error:
-        if "null byte" not in str(error):
-            raise
-        raise UserError(f"{str(path)!r}: cannot write it: {error}") from None
 
 
 def _whole(digits: str) -> int:

@@ -24,7 +24,7 @@ from pydantic import (
 
 from tinypose.codecs import CODECS
 from tinypose.errors import UserError
-from tinypose.files import parse_json
+from tinypose.files import parse_json, writing
 
 SCHEMA = 1
 
@@ -294,7 +294,7 @@ def model_checksums(results: Results) -> dict[str, str]:
 def append(path: Path, line: Line) -> None:
     """Add a line to a results file and see that it is on the disk."""
     text = line.model_dump_json(by_alias=True) + "\n"
-    with open(path, "ab") as file:
+    with writing(path), open(path, "ab") as file:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())

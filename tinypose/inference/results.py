@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tinypose.errors import UserError
-from tinypose.files import parse_json, write_whole
+from tinypose.files import parse_json, write_whole, writing
 from tinypose.inference.follow import Seen
 from tinypose.skeleton import Skeleton
 
@@ -79,7 +79,8 @@ class SeenLog:
     def add(self, seen: Seen) -> None:
         """Append a frame."""
         self.count += 1
-        self._file.write(json.dumps(seen.to_json()) + "\n")
+        with writing(self.path):
+            self._file.write(json.dumps(seen.to_json()) + "\n")
 
     def close(self) -> None:
         """Keep the file for the next time, if there is anything in it."""

@@ -16,7 +16,7 @@ from tinypose.console import track, workers_start
 from tinypose.data.synthetic.person import JOINTS, MOST_PEOPLE
 from tinypose.data.synthetic.picture import VERSION, Picture, draw_picture
 from tinypose.errors import UserError
-from tinypose.files import claim_folder, clear_dead, read_json, write_json, write_text
+from tinypose.files import claim_folder, clear_dead, read_json, write_json, write_text, writing
 from tinypose.skeleton import load_skeleton
 
 CHUNK = 50  # pictures that are drawn, or drawn again after an interruption, together
@@ -149,7 +149,9 @@ def _draw_chunk(folder: Path, recipe: Recipe, start: int) -> None:
     for index in indices:
         picture = draw_picture(recipe.seed, index, recipe.size, recipe.people)
         # Not worth a wait for the disk each: one that was cut short is drawn again, its chunk having no note.
-        (folder / "images" / file_name(index)).write_bytes(_jpeg(picture.image, recipe.seed, index))
+        path = folder / "images" / file_name(index)
+        with writing(path):
+            path.write_bytes(_jpeg(picture.image, recipe.seed, index))
         annotations += _annotations(picture, index)
     write_json(note, annotations)
 

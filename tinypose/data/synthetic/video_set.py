@@ -17,7 +17,7 @@ from tinypose.data.synthetic.dataset import check_values, is_finished
 from tinypose.data.synthetic.person import JOINTS, MOST_PEOPLE
 from tinypose.data.synthetic.video import VERSION, Drawn, draw_video
 from tinypose.errors import UserError
-from tinypose.files import claim_folder, clear_dead, read_json, write_json, write_text, write_whole
+from tinypose.files import claim_folder, clear_dead, read_json, write_json, write_text, write_whole, writing
 from tinypose.skeleton import load_skeleton
 
 OURS = {"recipe.json", "partial", "sequences", "videos", "annotations.json"}
@@ -135,7 +135,9 @@ def _draw_one(folder: Path, recipe: VideoRecipe, index: int) -> None:
         for number, frame in enumerate(drawn):
             bgr = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
             data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-            (sequence / "img1" / frame_name(number)).write_bytes(data.tobytes())
+            path = sequence / "img1" / frame_name(number)
+            with writing(path):
+                path.write_bytes(data.tobytes())
             writer.write(frame.image, frame.time)
             frames.append([_annotation(each) for each in frame.people])
             lines += _truth_lines(number, frame)
