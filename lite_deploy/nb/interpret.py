@@ -46,7 +46,11 @@ def interpreter(model: LiteModel) -> Network:
 
 
 def steps(model: LiteModel, images: np.ndarray) -> Iterator[tuple[Operator, Tensors]]:
-    """Run a model; after each instruction, yield it with all tensors by name, those it read included."""
+    """Run a model; after each instruction, yield it with the tensors by name, those it read included.
+
+    What no later instruction reads is let go, so that large networks do not fill the memory.
+    """
+    last = {name: op for op in model.operators for names in op.inputs.values() for name in names}
     # Parameters in FP16 travel as FP32, as all numbers in FP16 do here.
     half = {
         name: value.astype(np.float32) for name, value in model.params.items() if value.dtype == np.float16
@@ -59,6 +63,9 @@ def steps(model: LiteModel, images: np.ndarray) -> Iterator[tuple[Operator, Tens
             elif op.type != "fetch":
                 _execute(op, tensors)
             yield op, tensors
+            for name in {name for names in op.inputs.values() for name in names}:
+                if last[name] is op:
+                    tensors.pop(name, None)
 
 
 def _execute(op: Operator, tensors: Tensors) -> None:
