@@ -14,7 +14,7 @@ from tinypose.errors import UserError
 from tinypose.files import check_new, claim_folder
 
 if TYPE_CHECKING:
-    from tinypose.config import QuantConfig
+    from tinypose.config_train import QuantConfig
 
 
 def quant(

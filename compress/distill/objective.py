@@ -8,7 +8,7 @@ from paddle import nn
 
 from compress.distill.whole_pictures import offset_parts, tag_parts
 from tinypose.codecs import Codec
-from tinypose.config import DistillConfig
+from tinypose.config_train import DistillConfig
 from tinypose.engine.loss import LOSSES, heatmap_loss
 from tinypose.engine.simcc_loss import distil_features, distil_logits
 

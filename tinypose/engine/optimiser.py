@@ -5,7 +5,7 @@ import math
 import paddle
 from paddle import nn
 
-from tinypose.config import TrainConfig
+from tinypose.config_train import TrainConfig
 
 
 def rate_at(step: int, steps: int, config: TrainConfig) -> float:
