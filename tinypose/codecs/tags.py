@@ -23,7 +23,7 @@ class TagCodec(Section):
     sigma: float = Field(2.0, gt=0, description="of the Gaussians, in the pixels of either map")
     scale_aware: bool = Field(False, description="sigma grows with a person's box (SWAHR)")
     tag_weight: float = Field(1e-3, ge=0, le=1000, description="of the tags' part of the loss")
-    tag_std: float = Field(1e-3, gt=0, le=10, description="of the initial kernels of the tags")
+    tag_pull: float = Field(1.0, ge=0, le=1000, description="how much pulling counts beside pushing")
     threshold: float = Field(0.1, gt=0, lt=1, description="of joints that people are made of")
     most: int = Field(30, ge=1, le=1000, description="people of a picture")
 

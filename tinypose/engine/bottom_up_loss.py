@@ -123,7 +123,7 @@ def tags(
     *maps, places = targets
     joints = outputs[1].shape[1]
     push, pull = tag_loss(outputs[0][:, joints:], places, codec.tag_weight)
-    total = push + pull
+    total = push + codec.tag_pull * pull
     for stage, predicted in enumerate((outputs[0][:, :joints], outputs[1])):
         target, mask = maps[2 * stage : 2 * stage + 2]
         if len(outputs) == 2:

@@ -26,17 +26,11 @@ class HigherHead(nn.Layer):
         channels: of the features.
         joints: J.
         scales: with the scale maps of SWAHR (Luo et al., CVPR 2021), which only training reads.
-        tag_std: of the initial kernels of tags. With the published one all tags are alike at the start, where
-            pushing them apart has next to no gradient: they part after tens of thousands of steps.
     """
 
-    def __init__(self, channels: int, joints: int, scales: bool = False, tag_std: float = STD):
+    def __init__(self, channels: int, joints: int, scales: bool = False):
         super().__init__()
         self.conv1 = _pointwise(channels, 2 * joints)
-        if tag_std != STD:
-            kernels = self.conv1.weight
-            wider = paddle.concat([kernels[:joints], kernels[joints:] * (tag_std / STD)])
-            kernels.set_value(wider)
         self.conv2 = _pointwise(channels, joints)
         self.deconv = _doubling(channels + 2 * joints, channels)
         self.blocks = nn.Sequential(*(BasicBlock(channels) for _ in range(4)))

@@ -48,8 +48,7 @@ HEADS = {
     "heatmap": Head("final_conv", lambda channels, joints, codec, size: heatmap_head(channels, joints)),
     "simcc": Head("head", simcc_head),
     "tags": Head(
-        "hrhrnet_head",
-        lambda channels, joints, codec, size: HigherHead(channels, joints, codec.scale_aware, codec.tag_std),
+        "hrhrnet_head", lambda channels, joints, codec, size: HigherHead(channels, joints, codec.scale_aware)
     ),
     "offsets": Head(
         "offset_head", lambda channels, joints, codec, size: offset_head(channels, joints, codec), 4
