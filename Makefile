@@ -2,7 +2,10 @@
 PYTHON ?= python3.10
 BIN := .venv/bin
 
-.PHONY: setup demo test slow lint bench android clean
+# Of Paddle's CUDA wheels (docs/training.md); only `make setup GPU=1` reads it.
+PADDLE_INDEX ?= https://www.paddlepaddle.org.cn/packages/stable/cu126/
+
+.PHONY: setup lock demo test slow lint bench android clean
 
 setup: .venv/installed
 
@@ -18,6 +21,11 @@ setup: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+ifdef GPU
+	$(BIN)/python -m pip uninstall --yes --disable-pip-version-check paddlepaddle
+	$(BIN)/python -m pip install --disable-pip-version-check --extra-index-url $(PADDLE_INDEX) paddlepaddle-gpu==$$( \
+	  sed -n 's/^paddlepaddle==\([0-9.]*\).*/\1/p' requirements.lock) numpy==$$(sed -n 's/^numpy==\([0-9.]*\).*/\1/p' requirements.lock)
+endif
 	@touch $@
 
 demo: setup
@@ -29,6 +37,10 @@ test: setup lint
 
 slow: setup
 	$(BIN)/python -m pytest -m slow
+
+# Gives every line of requirements.lock the sum of its file.
+lock: setup
+	$(BIN)/python scripts/lock.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from lite_deploy.nb.combinations import MODELS, check_model, needs_extra
 from lite_deploy.verify import noise_crops, open_or_interpret
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
+from lite_deploy.write.others import SOURCES, check_engines, other_versions, write_other
 from lite_deploy.write.paddle import write_program
 from tinypose.artifact.record import (
     FILE,
@@ -61,6 +62,7 @@ def export(
     quant: str | Path | None = None,
     models: Sequence[str] | None = None,
     normalise: bool = False,
+    engines: Sequence[str] = (),
 ) -> Artifact:
     """Make the artifact folder of a pose network or a detector, whole or not at all.
 
@@ -73,6 +75,7 @@ def export(
             settings without a network, a file or the name of one that ships (`compress.quant.settings`).
         models: which `.nb` to make (`lite_deploy.nb.combinations.MODELS`); none: all, INT8 with `quant` only.
         normalise: let the network take pixels, 0 to 255, and normalise them itself.
+        engines: others to make models for: `openvino`, `mnn`, `ncnn` (`lite_deploy.write.others`).
 
     Raises:
         UserError: no weights, a combination that is known to be wrong, ranges that do not fit, or a folder
@@ -92,6 +95,7 @@ def export(
         raise UserError(
             f"{config_file or 'config'}: weights: not set; give -o weights=FILE, a URL, or a name"
         )
+    check_engines(engines := list(dict.fromkeys(engines)))
     _check_replaceable(folder)
 
     weights = locate(config.weights)
@@ -131,13 +135,14 @@ def export(
         records = _write_models(graph, scales, made, names, rewritten)
         if further:
             expected = [np.asarray(each) for each in run_numpy(graph, noise)]
+        records += write_others(made, engines, tuple(graph.shapes[graph.input]))
         artifact = Artifact(
             input=trained.input.model_copy(update={"normalise": "model" if normalise else "caller"}),
             output=trained.output,
             tensors=[TensorRecord(name=name, shape=graph.shapes[name][1:]) for name in graph.outputs],
             skeleton=trained.skeleton,
             models=records,
-            tools=tool_versions(),
+            tools=tool_versions() | other_versions(engines),
             origin=OriginRecord(
                 config=config.model_dump(mode="json"),
                 config_file=config_file,
@@ -209,7 +214,7 @@ def _with_errors(artifact: Artifact, folder: Path, expected: Outputs, int8_error
     images = network_input(artifact, noise_crops(artifact))
     records = []
     for record in artifact.models:
-        if record.precision != "fp32":
+        if record.precision != "fp32" and record.engine not in SOURCES:  # those round otherwise than ARM does
             network, _ = open_or_interpret(artifact, folder, record)
             error = relative_error(expected, network(images))
             limit = FP16_ERROR if record.precision == "fp16" else 2 * int8_error + INT8_ERROR
@@ -249,6 +254,17 @@ def _quantised_record(record: QuantRecord | Settings | None) -> QuantisedRecord 
         spread=rung.accuracy.spread,
         heatmap_error=rung.accuracy.heatmap_error,
     )
+
+
+def write_others(folder: Path, engines: Sequence[str], shape: tuple[int, ...]) -> list[ModelRecord]:
+    """Convert the ONNX files of a folder, for inputs of (1, 3, H, W), for other engines."""
+    records = []
+    for engine in engines:
+        for precision, source in SOURCES[engine].items():
+            if (folder / source).is_file():
+                files = [each.name for each in write_other(folder / source, engine, precision, shape)]
+                records.append(_record(folder, f"{engine}_{precision}", engine, "any", precision, *files))
+    return records
 
 
 def _differs(graph: Graph, traced: Graph) -> bool:

@@ -2,6 +2,7 @@
 
 from tinypose.commands import config, data, rescore, synth, track, zoo
 from tinypose.commands.detect import detect
+from tinypose.commands.doctor import doctor
 from tinypose.commands.eval import evaluate
 from tinypose.commands.infer import infer
 from tinypose.commands.info import info
@@ -17,6 +18,7 @@ app.add_typer(zoo.app, name="zoo")
 app.command(cls=renamed(boxes="output"))(detect)
 app.command(name="eval", cls=renamed(save_predictions="output"))(evaluate)
 app.command(cls=renamed(d="output"))(infer)
+app.command()(doctor)
 app.command()(info)
 app.command()(synth.synth)
 app.command()(train)

@@ -3,11 +3,12 @@
     python -m lite_deploy.bench.local_runner --pose FOLDER/pose.json --model x86_fp32
 
 It takes the options of the C++ runner (`lite_deploy/cpp/runner/main.cc`), prints the same line of JSON, and
-measures Paddle-Lite's Python package or ONNX Runtime.
+measures Paddle-Lite's Python package, ONNX Runtime, OpenVINO, MNN or ncnn.
 """
 
 import argparse
 import contextlib
+import importlib.metadata
 import json
 import os
 import resource
@@ -168,10 +169,8 @@ def _since(start: float) -> float:
 
 
 def _engine(name: str) -> tuple[str, str]:
-    from lite_deploy.engines import tool_versions
-
-    package = {"paddle-lite": "paddlelite", "onnxruntime": "onnxruntime"}.get(name, "paddlepaddle")
-    return name, tool_versions()[package]
+    package = {"paddle-lite": "paddlelite", "paddle-inference": "paddlepaddle"}.get(name, name)
+    return name, importlib.metadata.version(package)
 
 
 def _clocks(cores: list[int]) -> list[int]:

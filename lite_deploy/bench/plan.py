@@ -51,7 +51,7 @@ def fits(artifact: Artifact, folder: Path, machine: Machine, runner: str) -> lis
 def _fit(model: ModelRecord, folder: Path, machine: Machine, runner: str) -> tuple[bool, str]:
     if model.engine == "paddle-inference":
         return False, "the reference for `lite-deploy verify`, not for devices"
-    if model.engine == "onnxruntime":
+    if model.engine != "paddle-lite":
         return runner == "python", "" if runner == "python" else "needs --runner python on the device"
     path = folder / model.files[0].file
     try:

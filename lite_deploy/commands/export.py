@@ -37,6 +37,10 @@ def export(
             metavar="NAME", help="A .nb to make, such as arm_fp16; repeatable. None: all there are."
         ),
     ] = [],  # noqa: B006 (typer copies it)
+    engine: Annotated[
+        list[str],
+        typer.Option(metavar="NAME", help="Models for openvino, mnn or ncnn as well; repeatable."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Make the artifact folder of a pose network or a detector: its models for every engine, and pose.json.
 
@@ -51,7 +55,7 @@ def export(
     from lite_deploy.export import export as make
     from lite_deploy.nb.read import read_nb
 
-    artifact = make(loaded, folder, str(config), rewrite, quant, model or None, normalise)
+    artifact = make(loaded, folder, str(config), rewrite, quant, model or None, normalise, engine)
     rows = []
     for record in artifact.models:
         lite = record.engine == "paddle-lite"

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper
 from compress.graph.ir import Graph
 from compress.quant.scales import Quantised
 from lite_deploy.write.onnx_operators import Model, writer
+from tinypose.artifact.engines import onnx_outputs
 from tinypose.files import write_whole
 
 
@@ -22,8 +23,7 @@ def write_onnx(graph: Graph, path: str | Path, quantised: Quantised | None = Non
     """
     out = Model(shapes=graph.shapes, quantised=quantised or {})
     out.tensors[graph.input] = "image"
-    labels = ["heatmaps"] if len(graph.outputs) == 1 else [f"output{i}" for i in range(len(graph.outputs))]
-    out.tensors |= dict(zip(graph.outputs, labels, strict=True))
+    out.tensors |= dict(zip(graph.outputs, onnx_outputs(len(graph.outputs)), strict=True))
     for node in graph.nodes:
         for name in node.outputs:
             out.tensors.setdefault(name, name)

@@ -56,6 +56,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body[: server.cuts.pop(0)] if server.cuts else body)
         return None
 
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.files.get(self.path, self.server.data))))
+        self.end_headers()
+
     def log_message(self, *_):
         pass
 

@@ -14,12 +14,13 @@ from threading import Lock
 
 import numpy as np
 
+from tinypose.artifact.other_engines import OPENERS
 from tinypose.artifact.record import Artifact, ModelRecord
 from tinypose.artifact.trial import try_model
 from tinypose.errors import UserError
 from tinypose.network import Network
 
-ENGINES = ("paddle-lite", "onnxruntime", "paddle-inference")
+ENGINES = ("paddle-lite", "onnxruntime", "paddle-inference", *OPENERS)
 
 
 def open_engine(
@@ -43,7 +44,10 @@ def open_engine(
         try_model(folder, name, record.engine, paths)
     open_it = {"paddle-lite": _open_lite, "onnxruntime": _open_onnx, "paddle-inference": _open_paddle}
     with answered(paths[0], "load this model"):
-        opened = open_it[record.engine](paths, record, artifact.tools, threads)
+        if record.engine in OPENERS:
+            opened = OPENERS[record.engine](paths, record, onnx_outputs(len(artifact.tensors)), threads)
+        else:
+            opened = open_it[record.engine](paths, record, artifact.tools, threads)
     lock = Lock()
 
     def run(images: np.ndarray) -> list[np.ndarray]:
@@ -51,6 +55,11 @@ def open_engine(
             return opened(np.ascontiguousarray(images))
 
     return run
+
+
+def onnx_outputs(count: int) -> list[str]:
+    """Return the names that a network's outputs have in its ONNX files, and what is made of those."""
+    return ["heatmaps"] if count == 1 else [f"output{number}" for number in range(count)]
 
 
 @contextmanager

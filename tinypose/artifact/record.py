@@ -98,7 +98,7 @@ class ModelRecord(Record):
     """One model: for which engine and machine, and its files, the one to open first."""
 
     name: str
-    engine: Literal["paddle-lite", "onnxruntime", "paddle-inference"]
+    engine: Literal["paddle-lite", "onnxruntime", "paddle-inference", "openvino", "mnn", "ncnn"]
     target: Literal["arm", "x86", "any"]
     precision: Literal["fp32", "fp16", "int8"]
     files: tuple[FileRecord, ...] = Field(min_length=1)

@@ -21,7 +21,14 @@ from tinypose.files import cache_folder, sha256, write_text
 
 KEPT = 1000  # notes of what was tried
 SECONDS = 600  # there for hangs; a trial takes one or two
-_PACKAGES = {"paddle-lite": "paddlelite", "onnxruntime": "onnxruntime", "paddle-inference": "paddlepaddle"}
+_PACKAGES = {
+    "paddle-lite": "paddlelite",
+    "onnxruntime": "onnxruntime",
+    "paddle-inference": "paddlepaddle",
+    "openvino": "openvino",
+    "mnn": "MNN",
+    "ncnn": "ncnn",
+}
 
 
 def try_model(folder: str | Path, name: str, engine: str, paths: Sequence[Path]) -> None:

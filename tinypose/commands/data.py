@@ -168,6 +168,50 @@ def convert(
             out.print(f"left out: {times} x {reason}", markup=False)
 
 
+@app.command()
+def get(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="coco, mpii, crowdpose or aic.")],
+    output: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The set goes into FOLDER/NAME, where configs look for it.")
+    ] = Path("data"),
+    part: Annotated[
+        list[str], typer.Option(metavar="NAME", help="A part of it alone, such as val; repeatable.")
+    ] = [],  # noqa: B006 (typer copies it)
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how large it is, and end.")] = False,
+) -> None:
+    """Fetch a published set of people, or say where to ask for it.
+
+    Sizes are said first. A download that broke off goes on where it was; it is checked, what is needed of it
+    is unpacked, and the archive is removed.
+    """
+    from tinypose.data.get import check_space, get_part, sizes, source
+
+    found = source(name, output)
+    folder = output / found.folder
+    names = [each.name for each in found.parts]
+    if unknown := [each for each in part if each not in names]:
+        raise UserError(f"--part {unknown[0]}: expected one of: {', '.join(names)}")
+    parts = [each for each in found.parts if not part or each.name in part]
+    wanted = sizes(parts)
+    rows = [
+        (
+            each.name,
+            "not said" if wanted[each.name] is None else f"{wanted[each.name] / 1e6:,.1f}",
+            each.file.url,
+        )
+        for each in parts
+    ]
+    out.print(table(f"{name}: {found.terms}", ("part", "MB", "from"), rows))
+    free = check_space(folder, wanted)
+    out.print(f"{free / 1e9:,.1f} GB free for {folder}", markup=False)
+    if dry_run:
+        return
+    for each in parts:
+        written = get_part(each, folder, track)
+        done = f"{count(written, 'file')} written" if written else "there already"
+        out.print(f"{each.name}: {done}: {folder}", markup=False)
+
+
 def _sets(loaded) -> list[tuple[str, "DatasetConfig"]]:
     data = loaded.data
     named = {name: data.sets[name] for name in data.datasets} or {"train": data.train}

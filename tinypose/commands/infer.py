@@ -56,7 +56,10 @@ def infer(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="For artifacts: paddle-lite, onnxruntime, paddle-inference; none: the fastest."),
+        typer.Option(
+            help="For artifacts: paddle-lite, onnxruntime, paddle-inference, openvino, mnn or ncnn; "
+            "none: the fastest."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="For artifacts: threads of each engine.")] = 1,
     box_score: Annotated[float, typer.Option(min=0, max=1, help="Boxes scoring no more are left.")] = 0.4,

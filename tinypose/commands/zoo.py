@@ -20,7 +20,7 @@ NOTES = (
     "M: millions of parameters, without batch norms' statistics. G: 10^9 multiply-adds. FP32, FP16, INT8: "
     "millions of instructions of one inference on one ARM thread, estimated from the rewritten network "
     "(docs/rewriting.md), which orders networks and is no time; INT8 is where it pays, on cores with `sdot`. "
-    "`benchmarks/zoo.py` counts them; `-`: not counted.",
+    "`scripts/count_zoo.py` counts them; `-`: not counted.",
     "Weights: `tinypose zoo pull NAME` fetches them, and `-o weights=NAME` takes the name; `-`: none are "
     "published in a form that is fetched here.",
 )
@@ -144,12 +144,9 @@ def _row(found: "Network", cost: "Counted | None", whole: bool) -> tuple[str, ..
 def _commands(found: "Network") -> list[str]:
     """Return what to do with a network."""
     weights = f"-o weights={found.weights or 'FILE'}"
-    if found.config.startswith(("picodet", "fairmot")):
-        return [f"lite-deploy export-detector -c {found.config} {weights} --output output/{found.config}"]
-    lines = [
-        f"tinypose eval -c {found.config} {weights}",
-        f"lite-deploy export -c {found.config} {weights} --output output/{found.config}",
-    ]
+    lines = [f"lite-deploy export -c {found.config} {weights} --output output/{found.config}"]
+    if not found.config.startswith(("picodet", "fairmot")):
+        lines.insert(0, f"tinypose eval -c {found.config} {weights}")
     return [*lines, _int8(found)] if found.quant else lines
 
 

@@ -15,6 +15,7 @@ from tinypose.data.examples import Batch
 from tinypose.data.loader import Loader, open_loader
 from tinypose.engine import checkpoint, parallel
 from tinypose.engine.curves import check_visualdl, draw_curves, write_visualdl
+from tinypose.engine.device import choose_device
 from tinypose.engine.loss import PoseObjective
 from tinypose.engine.optimiser import Average, make_optimiser, rate_at
 from tinypose.engine.progress import StopRequest, TrainingBar
@@ -106,11 +107,10 @@ def fit(
         UserError, Stopped: see `train`.
     """
     output = Path(output)
-    if config.train.amp and not paddle.is_compiled_with_cuda():
-        raise UserError("train.amp: mixed precision needs a GPU, and this Paddle is built without")
     if config.train.visualdl:
         check_visualdl()
-    rank, processes = parallel.start_processes()
+    device = choose_device(config.train.amp)
+    rank, processes = device.rank, device.processes
     quiet = quiet or rank > 0
     with claim_folder(output) if rank == 0 else nullcontext():
         run, standing, lines, going = _prepare(

@@ -152,7 +152,7 @@ NETWORKS = (
 
 @dataclass(frozen=True)
 class Counted:
-    """What this project counts of a network: `benchmarks/zoo.py` writes it, `configs/counted.json` keeps it.
+    """What this project counts of a network: written by `scripts/count_zoo.py` to counted.json.
 
     Attributes:
         width: of the input, pixels.

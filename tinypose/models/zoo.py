@@ -40,6 +40,7 @@ class Published:
     url: str
     size: int | None = None  # bytes
     sha256: str | None = None  # in hex, or only the first digits of it
+    md5: str | None = None
 
 
 _BUCKET = "https://bj.bcebos.com/v1/paddledet/models/keypoint"
@@ -172,15 +173,36 @@ def fetch(name_or_url: str) -> Path:
     """
     wanted = ZOO.get(name_or_url) or BOXES.get(name_or_url) or Published(name_or_url)
     target = _place(wanted.url)
+    fetch_to(target, wanted, "; set EDGE_POSE_CACHE to another folder")
+    return target
+
+
+def fetch_to(target: Path, wanted: Published, hint: str = "") -> None:
+    """Download a file to `target`, unless it is there; see `fetch`. `hint`: said if it cannot be written."""
     if target.is_file():
-        return target
+        return
     try:
         _fetch_into(target, wanted)
     except OSError as error:
+        raise UserError(f"{target}: cannot write: {error.strerror}{hint}") from None
+
+
+def announced_size(url: str) -> int | None:
+    """Ask a server how many bytes a file has; None: it does not say.
+
+    Raises:
+        UserError: it cannot be reached, or does not have the file.
+    """
+    try:
+        response = httpx.head(url, follow_redirects=True, timeout=30, headers={"Accept-Encoding": "identity"})
+    except httpx.HTTPError as error:
         raise UserError(
-            f"{target}: cannot write: {error.strerror}; set EDGE_POSE_CACHE to another folder"
+            f"{url}: cannot reach {urlsplit(url).hostname} ({error}); check the network"
         ) from None
-    return target
+    if response.status_code in (404, 410):
+        raise UserError(f"{url}: not there (HTTP {response.status_code} {response.reason_phrase})")
+    length = response.headers.get("Content-Length") if response.is_success else None
+    return int(length) if length else None
 
 
 def cached(name: str) -> Path | None:
@@ -315,9 +337,19 @@ def _check(wanted: Published, file, part: Path) -> None:
         found.append(f"{_size(file)} bytes, expected {wanted.size}")
     elif wanted.sha256 is not None and not (digest := sha256(part)).startswith(wanted.sha256):
         found.append(f"SHA-256 {digest}, expected {wanted.sha256}")
+    elif wanted.md5 is not None and (digest := _md5(part)) != wanted.md5:
+        found.append(f"MD5 {digest}, expected {wanted.md5}")
     if found:
         part.unlink()
         raise UserError(f"{wanted.url}: not the published file: {'; '.join(found)}. It was removed")
+
+
+def _md5(path: Path) -> str:
+    with open(path, "rb") as file:
+        digest = hashlib.md5(usedforsecurity=False)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _size(file) -> int:

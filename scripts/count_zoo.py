@@ -1,7 +1,7 @@
 """Count what every network of the zoo costs: parameters, multiply-adds, instructions on ARM by precision.
 
-    .venv/bin/python benchmarks/zoo.py                 # those that configs/counted.json lacks
-    .venv/bin/python benchmarks/zoo.py tinypose_128x96 # these, again
+    .venv/bin/python scripts/count_zoo.py                 # those that configs/counted.json lacks
+    .venv/bin/python scripts/count_zoo.py tinypose_128x96 # these, again
 
 Weights do not matter to what is counted, so the networks are as built. The instructions of FP32 and FP16 are
 estimated from the `.nb` that Paddle-Lite's optimiser makes (docs/rewriting.md); INT8 takes

@@ -1,0 +1,142 @@
+"""OpenVINO, MNN and ncnn: what their converters make computes the same, and missing ones are said."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from lite_deploy.bench.plan import fits
+from lite_deploy.cli import app
+from lite_deploy.engines import open_model
+from lite_deploy.export import write_others
+from lite_deploy.write.others import check_engines, other_versions
+from tinypose.artifact import other_engines
+from tinypose.artifact.engines import choose_model
+from tinypose.artifact.other_engines import MODULES
+from tinypose.artifact.record import read_artifact, write_artifact
+from tinypose.artifact.trial import trust
+from tinypose.cli import app as tinypose
+from tinypose.errors import UserError
+
+for each in MODULES.values():
+    pytest.importorskip(each, reason=f"needs the engine {each}, an extra")
+
+
+@pytest.fixture(scope="module")
+def folder(exported, tmp_path_factory):
+    """The small network for the engines alone, in INT8 where they take it, and for ONNX Runtime."""
+    folder = exported.copy(tmp_path_factory.mktemp("engines"))
+    artifact = read_artifact(folder)
+    kept = tuple(artifact.model(name) for name in ("onnx_fp32", "onnx_int8"))
+    for model in artifact.models:
+        for file in () if model in kept else model.files:
+            (folder / file.file).unlink()
+    made = write_others(folder, list(MODULES), (1, 3, 96, 64))
+    for record in made:
+        trust(record.engine, [folder / each.file for each in record.files])
+    tools = artifact.tools | other_versions(list(MODULES))
+    write_artifact(folder, artifact.model_copy(update={"models": (*kept, *made), "tools": tools}))
+    return folder
+
+
+@pytest.mark.slow
+def test_export_makes_them(exported, tmp_path):
+    arguments = ["-c", str(exported.config), "--model", "x86_fp32", "--engine", "mnn", "--engine", "ncnn"]
+    result = CliRunner().invoke(app, ["export", *arguments, "--output", str(tmp_path / "made")])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert {"mnn_fp32", "ncnn_fp32"} <= {each.name for each in read_artifact(tmp_path / "made").models}
+
+
+def test_the_models_are_there_and_described(folder):
+    artifact = read_artifact(folder)
+    found = {each.name: each for each in artifact.models}
+    assert {"openvino_fp32", "openvino_int8", "mnn_fp32", "ncnn_fp32"} <= found.keys()
+    assert [each.file for each in found["ncnn_fp32"].files] == ["ncnn_fp32.param", "ncnn_fp32.bin"]
+    assert {"openvino", "mnn", "ncnn", "pnnx"} <= artifact.tools.keys()
+    listed = {file.file for model in artifact.models for file in model.files} | {"pose.json"}
+    assert {path.name for path in folder.iterdir()} == listed
+
+
+@pytest.mark.parametrize("engine", MODULES)
+def test_agrees_with_onnx_runtime_whatever_the_batch(folder, engine):
+    artifact = read_artifact(folder)
+    images = np.random.default_rng(0).standard_normal((3, 3, 96, 64)).astype(np.float32)
+    (expected,) = open_model(artifact, folder, "onnx_fp32")(images)
+    run = open_model(artifact, folder, choose_model(artifact, engine), threads=2)
+    for count in (1, 3, 2):
+        (found,) = run(images[:count])
+        assert found.shape == expected[:count].shape and found.dtype == np.float32
+        assert np.abs(found - expected[:count]).max() <= 1e-4 * np.abs(expected).max()
+    (kept,) = run(images[:1])
+    run(images[1:2])
+    assert (
+        np.abs(kept - expected[:1]).max() <= 1e-4 * np.abs(expected).max()
+    )  # not a view that the next run fills
+
+
+def test_verify_takes_them_and_int8_keeps_our_ranges(folder):
+    result = CliRunner().invoke(app, ["verify", str(folder)])
+    assert result.exit_code == 0, result.output
+    parity = {each.model: each for each in read_artifact(folder).parity}
+    for name in ("openvino_fp32", "mnn_fp32", "ncnn_fp32"):
+        assert parity[name].difference <= 1e-4 and parity[name].moved == 0
+    assert parity["openvino_int8"].correlation > 0.9 * parity["onnx_int8"].correlation
+    assert parity["openvino_int8"].difference > 1e-3  # it is in INT8
+
+
+@pytest.mark.parametrize("engine", MODULES)
+def test_infer_and_eval_take_them(folder, drawn, tmp_path, engine):
+    annotations, images = drawn
+    picture = next(images.iterdir())
+    boxes = tmp_path / "boxes.json"
+    boxes.write_text(json.dumps([{"file_name": picture.name, "bbox": [20, 20, 200, 250], "category_id": 1}]))
+    arguments = ["infer", str(picture), "--pose", str(folder), "--engine", engine, "--boxes", str(boxes)]
+    result = CliRunner().invoke(tinypose, [*arguments, "--output", str(tmp_path / "out")])
+    assert result.exit_code == 0, (result.output, result.exception)
+    model = f"{engine}_fp32"
+    data = ["--data", str(annotations), str(images), "--no-flip", "--model", model]
+    result = CliRunner().invoke(app, ["eval", str(folder), *data])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert [each.model for each in read_artifact(folder).accuracy][-1] == model
+
+
+def test_the_benchmark_measures_them_in_python_only(folder):
+    artifact = read_artifact(folder)
+    for runner, expected in (("python", True), ("cpp", False)):
+        found = {
+            fit.model.name: fit.runs
+            for fit in fits(artifact, folder, None, runner)
+            if fit.model.engine in MODULES
+        }
+        assert found and set(found.values()) == {expected}
+
+
+@pytest.mark.parametrize("engine", MODULES)
+def test_a_missing_engine_is_one_line(folder, engine, monkeypatch, tmp_path):
+    monkeypatch.setitem(other_engines.MODULES, engine, "no_such_engine")
+    artifact = read_artifact(folder)
+    with pytest.raises(UserError, match=rf"engine '{engine}' is not installed; .*edge-pose\[{engine}\]"):
+        open_model(artifact, folder, f"{engine}_fp32")
+    with pytest.raises(UserError, match="is not installed"):
+        check_engines([engine])
+
+
+def test_an_unknown_engine_and_a_damaged_model_are_one_line(folder, tmp_path):
+    import shutil
+
+    from tinypose.artifact.record import record_file
+
+    with pytest.raises(UserError, match="engine 'tensorrt': expected one of: openvino, mnn, ncnn"):
+        check_engines(["tensorrt"])
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    (damaged / "openvino_fp32.xml").write_text("<net")
+    artifact = read_artifact(damaged, check_files=False)
+    models = [
+        m.model_copy(update={"files": tuple(record_file(damaged / f.file) for f in m.files)})
+        for m in artifact.models
+    ]
+    write_artifact(damaged, artifact.model_copy(update={"models": tuple(models)}))
+    with pytest.raises(UserError, match="openvino_fp32.xml: the engine cannot load this model"):
+        open_model(read_artifact(damaged), damaged, "openvino_fp32")
