@@ -9,6 +9,8 @@ import numpy as np
 from lite_deploy.nb.file import ATTRS, DTYPES, LOD_TENSOR, Attr, LiteModel, Operator, Variable
 from tinypose.errors import UserError
 
+SHARING = 16  # how often a byte may be read on average; writers share a name among what uses it
+
 
 def read_nb(path: str | Path) -> LiteModel:
     """Read a `.nb`.
@@ -52,12 +54,25 @@ def _parse(data: bytes) -> LiteModel:
     return LiteModel(version.split(b"\0")[0].decode(), operators, variables, params)
 
 
+class _Buffer(bytes):
+    """A flatbuffer, and how much may still be read of it: references may lead to one place many times."""
+
+    left = 0
+
+    def spend(self, amount: int) -> None:
+        self.left -= amount
+        if self.left < 0:
+            raise ValueError("its members lead to the same places again and again")
+
+
 # A table is (buffer, position); flatbuffers' own Table class would want generated code around it.
-_Table = tuple[bytes, int]
+_Table = tuple[_Buffer, int]
 
 
 def _root(data: bytes) -> _Table:
-    return data, struct.unpack_from("<I", data)[0]
+    buffer = _Buffer(data)
+    buffer.left = SHARING * len(data)
+    return buffer, struct.unpack_from("<I", data)[0]
 
 
 def _place(table: _Table, slot: int) -> int:
@@ -80,8 +95,9 @@ def _follow(data: bytes, at: int) -> int:
     return at + struct.unpack_from("<I", data, at)[0]
 
 
-def _text(data: bytes, at: int) -> str:
+def _text(data: _Buffer, at: int) -> str:
     size = struct.unpack_from("<I", data, at)[0]
+    data.spend(size)
     return data[at + 4 : at + 4 + size].decode()
 
 
@@ -102,6 +118,7 @@ def _references(table: _Table, slot: int) -> list[int]:
         return []
     data, start = table[0], _follow(table[0], at)
     size = struct.unpack_from("<I", data, start)[0]
+    data.spend(size)
     return [_follow(data, start + 4 + 4 * index) for index in range(size)]
 
 
@@ -119,6 +136,7 @@ def _numbers(table: _Table, slot: int, dtype: str) -> np.ndarray:
         return np.zeros(0, dtype)
     start = _follow(table[0], at)
     size = struct.unpack_from("<I", table[0], start)[0]
+    table[0].spend(size)
     return np.frombuffer(table[0], np.dtype(dtype), size, start + 4)
 
 

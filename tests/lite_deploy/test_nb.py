@@ -3,6 +3,7 @@
 import platform
 from collections import Counter
 
+import flatbuffers
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from compress.graph.run import run_numpy
 from lite_deploy.nb.file import KERNEL, Attr, LiteModel, Operator, Variable
 from lite_deploy.nb.interpret import interpreter
-from lite_deploy.nb.read import parts, read_nb
+from lite_deploy.nb.read import _root, _strings, parts, read_nb
 from lite_deploy.nb.slim import basic_gates, half_weights, merge_casts, reuse_memory, single_assignment, slim
 from lite_deploy.nb.write import write_nb
 from lite_deploy.write.lite import run_optimiser
@@ -370,3 +371,19 @@ def test_the_runtime_enlarges_by_copies(enlarging_graph, tmp_path):
         expected = run_numpy(enlarging_graph, picture)[0]
         assert np.abs(heatmaps - expected).max() <= 1e-5 * np.abs(expected).max()
         assert np.abs(interpreter(model)(picture)[0] - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_references_to_one_place_do_not_multiply(tmp_path):
+    """A vector of references, all to one long name: its length times that of the vector, if it were read."""
+    names = flatbuffers.Builder(0)
+    text = names.CreateString("n" * 200_000)
+    names.StartVector(4, 20_000, 4)
+    for _ in range(20_000):
+        names.PrependUOffsetTRelative(text)
+    vector = names.EndVector()
+    names.StartObject(2)
+    names.PrependUOffsetTRelativeSlot(1, vector, 0)
+    names.Finish(names.EndObject())
+    table = _root(bytes(names.Output()))
+    with pytest.raises(ValueError, match="again and again"):
+        _strings(table, 1)
