@@ -1,6 +1,6 @@
 """What a graph costs: operators, bytes moved, multiply-adds, and an estimate for ARM.
 
-The estimate is for Paddle-Lite's FP32 kernels on ARMv8, one thread (`compress.graph.instructions`). It is
+The estimate is for Paddle-Lite's FP32 kernels on ARMv8, one thread (`compress.graph.kernels` and `instructions`). It is
 there to compare placements, not to predict a time.
 """
 

@@ -1,21 +1,16 @@
-"""How many processor instructions operators take on ARM: one model for graphs and for the `.nb` made of them.
+"""How many processor instructions operators take on ARM, for graphs and for the `.nb` made of them.
 
-The work of Paddle-Lite's kernels for ARMv8 is counted as their loops do it (read in its sources: a matrix
-product works on tiles of 8 channels by 12 pixels, 16 in FP16; INT8 multiplies four numbers at once with
-`sdot`; split and concatenation copy; a nearest resize converts coordinates pixel by pixel; a transposition
-computes an index for each number), one thread, one image. Two factors for each precision, what an operator
-costs however small its tensors are and how much longer convolutions take than counted, are solved from
-TinyPose without rewriting at 128x96 and 256x192, whose instructions were counted on the real runtime under an
-emulator:
+Convolutions are in `compress.graph.kernels`; what each number of other operators costs stands in the table of
+operators (`compress.graph.ops`). The work of Paddle-Lite's kernels for ARMv8 is counted as their loops do it
+(read in its sources: a matrix product works on tiles of 8 channels by 12 pixels, 16 in FP16; split and
+concatenation copy; a nearest resize converts coordinates pixel by pixel; a transposition computes an index
+for each number), one thread, one image. What an operator costs however small its tensors are was solved from
+TinyPose without rewriting, counted on the real runtime under an emulator: million instructions
 
 | | 128x96 | 256x192 |
 |---|---|---|
-| FP32 | 59.7 million | 221.3 million |
+| FP32 | 59.7 | 221.3 |
 | FP16 | 50.2 | 174.5 |
-| INT8, sdot | 55.6 | 193.7 |
-
-It then gives 42.6 million for FP32 128x96 with the shuffles left out, where 42.7 were counted. What each
-number of the other operators costs stands in the table of operators (`compress.graph.ops`).
 """
 
 import math

@@ -5,7 +5,8 @@ channels by 12 pixels, in INT8 without `sdot` of 4 by 16; `sdot` multiplies four
 were fitted by least squares to the instructions of each operator of both TinyPose networks, counted on the
 real runtime under an emulator as Cortex-A78 (with `sdot`) and A73 (without), and for the rest (3x3
 kernels over all channels, 5x5 by channel) to a network made of such. Pointwise convolutions are met to 1 % on
-average (INT8: 2 %), those by channel to 5 %, 3x3 over all channels to about 20 %. Whole networks, in million
+average (INT8: 2 %), those by channel to 5 %, 3x3 over all channels to about 20 %. FP16, and transposed ones,
+are counted by their loops, with one factor solved from whole networks. Whole networks, in million
 instructions:
 
 | | 128x96: counted (estimated) | 256x192 |
