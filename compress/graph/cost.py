@@ -1,7 +1,7 @@
 """What a graph costs: operators, bytes moved, multiply-adds, and an estimate for ARM.
 
-The estimate is for Paddle-Lite's FP32 kernels on ARMv8, one thread (`compress.graph.kernels` and `instructions`). It is
-there to compare placements, not to predict a time.
+The estimate is for Paddle-Lite's FP32 kernels on ARMv8, one thread (`compress.graph.kernels` and
+`instructions`). It is there to compare placements, not to predict a time.
 """
 
 import math
