@@ -7,9 +7,7 @@ import android.content.Intent;
 import android.content.pm.PackageManager;
 import android.content.res.Configuration;
 import android.graphics.Bitmap;
-import android.graphics.Canvas;
 import android.graphics.Matrix;
-import android.graphics.SurfaceTexture;
 import android.hardware.display.DisplayManager;
 import android.net.Uri;
 import android.os.Bundle;
@@ -32,22 +30,21 @@ import org.edgepose.core.Transform;
 import org.edgepose.core.Worker;
 
 import java.io.File;
-import java.io.FileOutputStream;
 import java.io.IOException;
 import java.util.List;
 
 /** The screen: it tells {@link States} what happens and does what that says. All of it is on the main thread. */
-public final class MainActivity extends Activity implements TextureView.SurfaceTextureListener, Camera.Listener,
-        DisplayManager.DisplayListener, Sheet.Listener, Engines.Listener {
+public final class MainActivity extends Activity implements Surroundings.Listener, Camera.Listener, Sheet.Listener,
+        Engines.Listener, Opened.Listener {
     private static final int PERMISSION = 1;
     private static final int FILE = 2;
     private final States states = new States();
+    private final Surroundings surroundings = new Surroundings(this);
     private Choices choices;
     private Engines engines;
     private Camera camera;
     private Sheet sheet;
-    private FileSource file;
-    private Uri opened;
+    private Opened opened;
     private Problem trouble; // with the arguments of the sentence
     private TextureView preview;
     private ImageView picture;
@@ -67,9 +64,10 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
         Cpu cpu = Cpu.here();
         engines = new Engines(this, choices, cpu, this);
         camera = new Camera(this, this);
+        opened = new Opened(this, engines, this);
         sheet = new Sheet(this, choices, cpu, this);
-        preview.setSurfaceTextureListener(this);
-        ((DisplayManager) getSystemService(DISPLAY_SERVICE)).registerDisplayListener(this, null);
+        preview.setSurfaceTextureListener(surroundings);
+        ((DisplayManager) getSystemService(DISPLAY_SERVICE)).registerDisplayListener(surroundings, null);
         buttons();
         measureIfAsked(getIntent());
     }
@@ -78,7 +76,7 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
         on(R.id.do_settings, this::openSheet);
         on(R.id.do_close, sheet::close);
         on(R.id.do_switch, this::switchCamera);
-        on(R.id.do_open, this::openFile);
+        on(R.id.do_open, () -> opened.choose(FILE));
         on(R.id.do_record, this::record);
         on(R.id.do_share, this::share);
         on(R.id.do_test, engines::test);
@@ -128,8 +126,8 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
                 break;
             case OPEN_CAMERA:
                 engines.restart();
-                camera.open(chosenCamera(), preview.getSurfaceTexture(), choices.size * 4 / 3, choices.size,
-                        Math.max(preview.getWidth(), preview.getHeight()));
+                camera.open(Cameras.chosen(camera, choices), preview.getSurfaceTexture(), choices.size * 4 / 3,
+                        choices.size, Math.max(preview.getWidth(), preview.getHeight()));
                 break;
             case CLOSE_CAMERA:
                 camera.close();
@@ -143,10 +141,10 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
                 break;
             case OPEN_FILE:
                 engines.restart();
-                file = new FileSource(this, opened, states.source() == States.Source.VIDEO, new FileEvents());
+                opened.open(states.source() == States.Source.VIDEO);
                 break;
             case CLOSE_FILE:
-                file.close();
+                opened.close();
                 engines.drop();
                 break;
             default:
@@ -212,10 +210,8 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
 
     @Override
     protected void onDestroy() {
-        ((DisplayManager) getSystemService(DISPLAY_SERVICE)).unregisterDisplayListener(this);
-        if (file != null) {
-            file.close();
-        }
+        ((DisplayManager) getSystemService(DISPLAY_SERVICE)).unregisterDisplayListener(surroundings);
+        opened.close();
         camera.end();
         engines.end();
         super.onDestroy();
@@ -263,66 +259,18 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
     }
 
     @Override
-    public void onDisplayAdded(int id) {}
-
-    @Override
-    public void onDisplayRemoved(int id) {}
-
-    @Override
-    public void onDisplayChanged(int id) { // half a turn is no change of the configuration
-        happened(Event.TURNED);
+    public void onSurroundings(Event event) {
+        happened(event);
     }
-
-    @Override
-    public void onSurfaceTextureAvailable(SurfaceTexture texture, int width, int height) {
-        happened(Event.SURFACE_READY);
-    }
-
-    @Override
-    public void onSurfaceTextureSizeChanged(SurfaceTexture texture, int width, int height) {
-        happened(Event.TURNED);
-    }
-
-    @Override
-    public boolean onSurfaceTextureDestroyed(SurfaceTexture texture) {
-        happened(Event.SURFACE_GONE);
-        return true;
-    }
-
-    @Override
-    public void onSurfaceTextureUpdated(SurfaceTexture texture) {}
 
     // ---- Camera ----
-
-    private String chosenCamera() {
-        String[] ids = camera.ids();
-        for (String each : ids) {
-            if (each.equals(choices.camera)) {
-                return each;
-            }
-        }
-        for (String each : ids) {
-            if (camera.facing(each) == android.hardware.camera2.CameraCharacteristics.LENS_FACING_BACK) {
-                return each;
-            }
-        }
-        return ids.length == 0 ? null : ids[0];
-    }
 
     private void switchCamera() {
         if (states.source() != States.Source.CAMERA) {
             happened(Event.SHOW_CAMERA);
             return;
         }
-        String[] ids = camera.ids();
-        String now = chosenCamera();
-        for (int i = 0; i < ids.length; i++) {
-            if (ids[i].equals(now)) {
-                choices.camera = ids[(i + 1) % ids.length];
-                choices.keep();
-                break;
-            }
-        }
+        Cameras.next(camera, choices);
         happened(Event.SWITCH_CAMERA);
     }
 
@@ -347,58 +295,17 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
 
     // ---- Pictures and videos ----
 
-    private void openFile() {
-        Intent intent = new Intent(Intent.ACTION_OPEN_DOCUMENT).addCategory(Intent.CATEGORY_OPENABLE).setType("*/*")
-                .putExtra(Intent.EXTRA_MIME_TYPES, new String[] {"image/*", "video/*"});
-        try {
-            startActivityForResult(intent, FILE);
-        } catch (android.content.ActivityNotFoundException error) {
-            happened(Event.FILE_UNREADABLE); // a device without a picker
-        }
-    }
-
     @Override
     protected void onActivityResult(int request, int result, Intent data) {
         super.onActivityResult(request, result, data);
         if (request == FILE && result == RESULT_OK && data != null && data.getData() != null) {
-            opened = data.getData();
-            String kind = getContentResolver().getType(opened);
-            happened(kind != null && kind.startsWith("video/") ? Event.OPEN_VIDEO : Event.OPEN_PICTURE);
+            opened.chosen(data.getData());
         }
     }
 
-    /** What comes of the file, carried to the main thread. */
-    private final class FileEvents implements FileSource.Listener {
-        @Override
-        public void onPicture(Frame frame, Bitmap shown) {
-            frame.tag = shown;
-            engines.look(frame);
-        }
-
-        @Override
-        public boolean onVideoFrame(Frame frame) throws InterruptedException {
-            return engines.put(frame);
-        }
-
-        @Override
-        public void onReady() {
-            later(Event.FILE_READY);
-        }
-
-        @Override
-        public void onEnded() {
-            later(Event.FILE_ENDED);
-        }
-
-        @Override
-        public void onUnreadable() {
-            later(Event.FILE_UNREADABLE);
-        }
-
-        @Override
-        public void onClosed() {
-            later(Event.FILE_CLOSED);
-        }
+    @Override
+    public void onFile(Event event) {
+        happened(event);
     }
 
     // ---- Engines ----
@@ -437,7 +344,7 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
 
     @Override
     public void onRecorded(File recorded) {
-        send(recorded, "application/json");
+        Share.send(this, recorded, "application/json");
     }
 
     @Override
@@ -483,31 +390,10 @@ public final class MainActivity extends Activity implements TextureView.SurfaceT
 
     /** Sends what is on the screen, as a picture. */
     private void share() {
-        Bitmap shot = Bitmap.createBitmap(overlay.getWidth(), overlay.getHeight(), Bitmap.Config.ARGB_8888);
-        Canvas canvas = new Canvas(shot);
-        if (states.source() == States.Source.CAMERA) {
-            Bitmap camera = preview.getBitmap();
-            if (camera != null) {
-                canvas.drawBitmap(camera, preview.getTransform(null), null);
-            }
-        } else {
-            picture.draw(canvas);
-        }
-        overlay.draw(canvas);
-        File target = new File(Shared.folder(this), "screenshot.png");
-        try (FileOutputStream out = new FileOutputStream(target)) {
-            shot.compress(Bitmap.CompressFormat.PNG, 100, out);
+        try {
+            Share.screen(this, states.source() == States.Source.CAMERA, preview, picture, overlay);
         } catch (IOException error) {
             onSaid(R.id.test, Texts.of(this, Sentence.FILE_NOT_WRITTEN, error.getMessage()));
-            return;
         }
-        send(target, "image/png");
-    }
-
-    private void send(File target, String kind) {
-        Intent intent = new Intent(Intent.ACTION_SEND).setType(kind)
-                .putExtra(Intent.EXTRA_STREAM, Shared.address(target))
-                .addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION);
-        startActivity(Intent.createChooser(intent, getString(R.string.share)));
     }
 }
