@@ -51,6 +51,8 @@ def test_holds_configs_and_sources_but_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     expected = (
         "tinypose/configs/tinypose_256x192.yml",
+        "tinypose/configs/counted.json",
+        "tinypose/configs/int8/tinypose_256x192_int8.json",
         "tinypose/configs/skeletons/coco17.yml",
         "tinypose/configs/weights/tinypose_synthetic_128x96.pdparams",
         "lite_deploy/bench/templates/report.html.j2",

@@ -16,6 +16,7 @@ def main() -> None:
     from small_training import run
 
     from tinypose.engine import parallel
+    from tinypose.errors import UserError
 
     losses: list[float] = []
     average = parallel.average
@@ -27,7 +28,10 @@ def main() -> None:
         return result
 
     parallel.average = noting
-    run(sys.argv[1], sys.argv[2], sys.argv[4:])
+    try:
+        run(sys.argv[1], sys.argv[2], sys.argv[4:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
     if paddle.distributed.get_rank() == 0:
         Path(sys.argv[3]).write_text(json.dumps(losses))
 

@@ -3,9 +3,22 @@
 Started by `python -m paddle.distributed.launch`; with one process nothing here does anything.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import paddle
 import paddle.distributed as dist
 from paddle import nn
+
+from tinypose.errors import UserError
+
+# What gloo and NCCL say when another process is gone, each in its own words.
+LOST = re.compile(
+    r"connection (reset|closed|refused)|read error|broken pipe|timed out|unhandled system error",
+    re.IGNORECASE,
+)
 
 
 def start_processes() -> tuple[int, int]:
@@ -13,6 +26,31 @@ def start_processes() -> tuple[int, int]:
     if dist.get_world_size() > 1:
         dist.init_parallel_env()
     return dist.get_rank(), dist.get_world_size()
+
+
+@contextmanager
+def answered(processes: int, output: Path) -> Iterator[None]:
+    """Turn what Paddle raises when another process or its host dies into one line.
+
+    Args:
+        processes: of the training.
+        output: the run's folder.
+
+    Raises:
+        UserError: the others cannot be reached any more.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError, SystemError) as error:
+        found = LOST.search(str(error)) if processes > 1 else None
+        if found is None:
+            raise
+        where = re.search(r"\[(\d+\.\d+\.\d+\.\d+|[0-9a-f:]*:[0-9a-f:]+)\]", str(error)[found.start() :])
+        at = f" at {where[1]}" if where else ""
+        raise UserError(
+            f"another process of this training{at} has ended, or cannot be reached ({found[0]}); what was "
+            f"saved is in {output}: start all of them again, with --resume"
+        ) from None
 
 
 @paddle.no_grad()

@@ -129,6 +129,7 @@ def fit(
                     open_loader(run.people, standing.number, run.steps, config.train.workers, share)
                 )
                 bar = TrainingBar(standing.number, run.people.steps, config.train.epochs, quiet)
+                stack.enter_context(parallel.answered(processes, output))
                 run_steps(run, standing, loader, stack.enter_context(bar), stop)
     return standing.history[-1]
 
