@@ -93,15 +93,15 @@ def error_allowed(artifact: Artifact, record: ModelRecord, noise: bool = True) -
     """Return the largest relative squared error that an FP16 or INT8 model may have; None: nothing is known.
 
     On noise it is what was measured of this very file when it was exported, with room for the arithmetic of
-    other machines. On pictures it is ten times that, or than what `compress quant` measured on people, if
-    that is more: single pictures lie far from the mean.
+    other machines. On pictures it is that for INT8, or ten times what `compress quant` measured on people, if
+    that is more, as single pictures lie far from the mean, and noise farther; for FP16 ten times as much.
     """
     if record.precision == "fp32" or record.error is None:
         return None
-    if noise:
-        return ROOM * record.error + LEAST_ERROR
-    known = artifact.quantised.heatmap_error if record.precision == "int8" and artifact.quantised else 0
-    return 10 * max(record.error, known) + LEAST_ERROR
+    allowed = (ROOM if noise or record.precision == "int8" else 10) * record.error
+    if not noise and record.precision == "int8" and artifact.quantised:
+        allowed = max(allowed, 10 * artifact.quantised.heatmap_error)
+    return allowed + LEAST_ERROR
 
 
 def compare(expected: Outputs, found: Outputs, model: str, reference: str) -> ParityRecord:
