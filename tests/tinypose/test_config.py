@@ -79,7 +79,13 @@ def test_a_model_of_another_family_replaces_the_inherited_one_whole(tmp_path):
     loaded = load_config(
         write(tmp_path / "b.yml", {"inherits": "a.yml", "model": {"name": "hrnet", "width": 48}})
     )
-    assert loaded.model.model_dump() == {"name": "hrnet", "width": 48, "stem": 64}
+    assert loaded.model.model_dump() == {
+        "name": "hrnet",
+        "width": 48,
+        "stem": 64,
+        "blocks": 4,
+        "modules": (1, 4, 3),
+    }
 
 
 def test_the_same_family_keeps_what_it_does_not_name(tmp_path):
@@ -135,7 +141,11 @@ def test_missing_parent_is_named(tmp_path):
         ("input.mean=[0, 0, 0]", lambda c: c.input.mean, (0, 0, 0)),
         ("quant.keep_fp32=12", lambda c: c.quant.keep_fp32, 12),
         ("quant.keep_fp32=auto", lambda c: c.quant.keep_fp32, "auto"),
-        ("model.name=hrnet", lambda c: c.model.model_dump(), {"name": "hrnet", "width": 32, "stem": 64}),
+        (
+            "model.name=hrnet",
+            lambda c: c.model.model_dump(),
+            {"name": "hrnet", "width": 32, "stem": 64, "blocks": 4, "modules": (1, 4, 3)},
+        ),
         ("data.val={annotations: a.json, images: b}", lambda c: c.data.val.images, Path("b")),
     ],
 )
