@@ -33,6 +33,7 @@ from tinypose.artifact.record import (
     write_artifact,
 )
 from tinypose.console import track
+from tinypose.data.coco import cut_box
 from tinypose.errors import UserError
 from tinypose.files import sha256, write_json
 
@@ -100,6 +101,8 @@ def write_assets(
 
     *poses, detector = networks
     scene = _scene(image, poses[0], detector)
+    height, width = scene.image.shape[:2]
+    seen = Scene(scene.image, tuple(cut_box(np.array(scene.box), (width, height))))  # as the pipeline cuts it
     folder.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(folder / PICTURE), scene.image[..., ::-1])
     index: dict[str, Any] = {
@@ -135,7 +138,7 @@ def write_assets(
             test = _self_test(artifact, each, detector, scene, folder / PICTURE)
             for model in track(models, f"{name}: what each model must give"):
                 index["expected"][f"{name}/{model.name}"] = _expect(
-                    artifact, each, model, scene, folder / name
+                    artifact, each, model, seen, folder / name
                 )
         write_artifact(folder / name, artifact.model_copy(update={"models": models, "self_test": test}))
     write_json(folder / INDEX, index)
