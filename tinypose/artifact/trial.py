@@ -56,6 +56,11 @@ def try_model(folder: str | Path, name: str, engine: str, paths: Sequence[Path])
             errors="replace",
             timeout=SECONDS,
         )
+    except OSError as error:
+        raise UserError(
+            f"{paths[0]}: was not made here and has to be tried in a process of its own, which cannot be "
+            f"started: {error.strerror or error}"
+        ) from None
     except subprocess.TimeoutExpired:
         raise UserError(f"{paths[0]}: {engine} does not end with this model; export again") from None
     if done.returncode == 2:
