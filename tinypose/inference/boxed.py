@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tinypose.boxes import iou
 from tinypose.inference.bottom_up import BottomUp, extents
@@ -69,5 +68,7 @@ def match_poses(boxes: np.ndarray, keypoints: np.ndarray) -> list[tuple[int, int
     inside = ((keypoints[None, ..., :2] >= low) & (keypoints[None, ..., :2] <= high)).all(axis=-1)
     share = (inside & sure).sum(axis=-1) / np.maximum(sure.sum(axis=-1), 1)
     fit = share * iou(boxes, extents(keypoints))
+    from scipy.optimize import linear_sum_assignment  # a third of a second
+
     rows, columns = linear_sum_assignment(np.where(fit >= LEAST, fit, 0), maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if fit[i, j] >= LEAST]

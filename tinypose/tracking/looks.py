@@ -7,7 +7,6 @@ times in seconds instead of frames.
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from tinypose.tracking import kalman
 
@@ -172,6 +171,8 @@ def assign(cost: np.ndarray, limit: float) -> tuple[list[tuple[int, int]], list[
     square = np.full((rows + columns, rows + columns), alone)
     square[:rows, :columns] = np.minimum(cost, 1e6)
     square[rows:, columns:] = 0
+    from scipy.optimize import linear_sum_assignment  # a third of a second
+
     one, other = linear_sum_assignment(square)
     pairs = [(int(i), int(j)) for i, j in zip(one, other, strict=True) if i < rows and j < columns]
     taken_rows, taken_columns = {i for i, _ in pairs}, {j for _, j in pairs}
