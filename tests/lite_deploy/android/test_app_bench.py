@@ -106,7 +106,7 @@ def test_a_results_file_of_the_app(ask, catalogue, pose_folder, tmp_path):
     assert {visit.key for visit in results.visits} == {("x86_fp32", 1, "any"), ("x86_fp32", 2, "any")}
     assert len(results.visits) == 6 and {visit.round for visit in results.visits} == {1, 2, 3}
     for visit in results.visits:
-        assert visit.runner == "app" and len(visit.network_ms) == 5 and min(visit.network_ms) > 0
+        assert visit.runner == "app" and 1 <= len(visit.network_ms) <= 5 and min(visit.network_ms) > 0
         assert visit.peak_kb > 10000 and visit.load_ms > 0
     assert results.run.artifact["folder"] == pose_folder.name
     write_report([results], tmp_path / "report.html", tmp_path / "report.md")
