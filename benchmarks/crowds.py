@@ -78,7 +78,7 @@ def bottom_up(name: str, image: np.ndarray) -> list[float]:
     def look() -> None:
         network.run(None, {"image": as_read(crop_image(image, matrix, size)[None], config.input, False)})
 
-    seeing = milliseconds(look, repeats=3)
+    seeing = milliseconds(look, repeats=2)
     times = []
     for count in track(COUNTS, name):
         outputs = ideal_outputs(codec, size[0], count)
