@@ -130,9 +130,7 @@ def write_assets(
             shutil.copyfile(each / model.files[0].file, folder / name / model.files[0].file)
             size = (artifact.input.height, artifact.input.width)
             if target == "arm":
-                index["instructions"][f"{name}/{model.name}"] = estimate(
-                    read_nb(each / model.files[0].file), size
-                )
+                index["instructions"][f"{name}/{model.name}"] = costs(each / model.files[0].file, size)
         test = None
         if each is not detector:
             test = _self_test(artifact, each, detector, scene, folder / PICTURE)
@@ -209,3 +207,9 @@ def _expect(artifact: Artifact, folder: Path, model: ModelRecord, scene: Scene, 
         "keypoints": decode(artifact, scene, outputs)[0].astype(float).round(3).tolist(),
         "allowed": allowed_move(artifact, scene, model.precision),
     }
+
+
+def costs(file: Path, size: tuple[int, int]) -> dict[str, float]:
+    """Return the estimated instructions of a `.nb`, where the engine uses `sdot` and where it does not."""
+    model = read_nb(file)
+    return {"sdot": estimate(model, size, True), "no_sdot": estimate(model, size, False)}

@@ -56,9 +56,7 @@ def find_tools() -> Tools:
         UserError: something is missing, with the packages that have it.
     """
     sdk = _sdk()
-    missing = [name for name in ("javac", "keytool") if shutil.which(name) is None]
-    if _ndk() is None and shutil.which("aarch64-linux-gnu-g++") is None:
-        missing.append("aarch64-linux-gnu-g++")
+    missing = [name for name in ("javac", "keytool", "aarch64-linux-gnu-g++") if shutil.which(name) is None]
     if sdk is None:
         missing += [name for name in ("aapt2", "apksigner") if shutil.which(name) is None]
     packages = [PACKAGES[each] for each in missing]
@@ -68,7 +66,7 @@ def find_tools() -> Tools:
         raise UserError(
             f"an app cannot be built here: missing {', '.join(missing) or FRAMEWORK}; either install "
             f"Debian's packages: apt-get install {' '.join(dict.fromkeys(packages))}; or set ANDROID_HOME to "
-            "Android's SDK (with build-tools and a platform) and ANDROID_NDK_HOME to the NDK"
+            "Android's SDK (with build-tools and a platform) in place of all but a JDK and the compiler"
         )
     if sdk is not None:
         tools, jar = sdk
@@ -103,11 +101,6 @@ def _sdk() -> tuple[Path, Path] | None:
             f"ANDROID_HOME {home}: no build-tools or no platform in it; install both with sdkmanager"
         )
     return tools[-1], jars[-1]
-
-
-def _ndk() -> Path | None:
-    home = os.environ.get("ANDROID_NDK_HOME")
-    return Path(home) if home else None
 
 
 def _order(path: Path) -> list[int]:

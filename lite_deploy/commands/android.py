@@ -16,7 +16,7 @@ def android(
         typer.Argument(metavar="POSE_FOLDER...", help="Pose networks, made by `lite-deploy export`."),
     ],
     detector: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="The detector's, made by `lite-deploy export-detector`.")
+        Path, typer.Option(metavar="FOLDER", help="The detector's, made by `lite-deploy export`.")
     ],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The app.")] = Path("pose.apk"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --output.")] = False,

@@ -168,7 +168,7 @@ def test_a_bad_skeleton_is_named_with_file_and_field(tmp_path, change, message):
 
 def test_unknown_name_lists_those_that_ship():
     with pytest.raises(
-        UserError, match="no 'coco18'.*aic14, coco17, crowdpose14, face68, feet23, hand21, mpii16"
+        UserError, match="no 'coco18'.*aic14, coco17, crowdpose14, face68, feet23, halpe26, hand21, mpii16"
     ):
         load_skeleton("coco18")
 

@@ -32,13 +32,11 @@ def cpuinfo(cores) -> str:
 @pytest.fixture(scope="module")
 def arm_catalogue(exported, detector_folder, tmp_path_factory):
     """What the app for ARM carries of a network with FP32, FP16 and INT8."""
-    from lite_deploy.android.assets import _models
+    from lite_deploy.android.assets import _models, costs
     from lite_deploy.android.library import Library
     from lite_deploy.android.pack import needs
     from lite_deploy.bench.choose import ENGINE_KNOWS_SDOT
     from lite_deploy.bench.machine import core_names
-    from lite_deploy.nb.estimate import estimate
-    from lite_deploy.nb.read import read_nb
     from tinypose.artifact.record import read_artifact, write_artifact
 
     folder = tmp_path_factory.mktemp("arm")
@@ -54,9 +52,7 @@ def arm_catalogue(exported, detector_folder, tmp_path_factory):
         "picture": "",
         "library": library.as_dict(),
         "sdot_parts": [part for part, name in core_names().items() if name in ENGINE_KNOWS_SDOT],
-        "instructions": {
-            f"net/{m.name}": estimate(read_nb(folder / "net" / m.files[0].file), size) for m in models
-        },
+        "instructions": {f"net/{m.name}": costs(folder / "net" / m.files[0].file, size) for m in models},
     }
     (folder / "app.json").write_text(json.dumps(index))
     assert "ARMv8.2" in needs(library, ["fp32"])
@@ -65,7 +61,7 @@ def arm_catalogue(exported, detector_folder, tmp_path_factory):
 
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_the_app_chooses_as_the_host_does(ask_plain, arm_catalogue, exported, name):
-    """No FP16 where a core lacks it; INT8 last where the engine uses no sdot; else fewest instructions."""
+    """No FP16 where a core lacks it; the fewest instructions first, INT8 as the engine computes it there."""
     from tinypose.artifact.record import read_artifact
 
     cores = PROCESSORS[name]
@@ -82,7 +78,7 @@ def test_the_app_chooses_as_the_host_does(ask_plain, arm_catalogue, exported, na
     runs = [each for each in answer["choices"] if each["runs"]]
     assert [each["model"] for each in runs] == [each.model for each in expected]
     for found, choice in zip(runs, expected, strict=True):
-        assert found["cost"] == (None if choice.cost is None else pytest.approx(choice.cost))
+        assert found["cost"] == pytest.approx(choice.cost)
     has_fp16 = all("asimdhp" in features for features, *_ in cores)
     refused = {each["model"]: each["why"] for each in answer["choices"] if not each["runs"]}
     assert refused == ({} if has_fp16 else {"arm_fp16": "NO_FP16"})

@@ -13,7 +13,7 @@ CPP = Path(__file__).resolve().parents[3] / "lite_deploy" / "cpp"
 # What the library may ask of libc.so and libm.so; Android has had all of it since API level 1.
 ALLOWED = {
     "c": {"abort", "clock_gettime", "free", "malloc", "memcpy", "memmove", "memset"},
-    "m": {"exp", "log"},
+    "m": {"exp", "log", "nearbyint", "nearbyintf"},
 }
 FLAGS = ["-std=c++14", "-O3", "-fPIC", "-Wall", "-Wextra", "-Werror", "-fno-exceptions", "-fno-rtti",
          "-fno-stack-protector", "-fno-threadsafe-statics", "-fno-math-errno",

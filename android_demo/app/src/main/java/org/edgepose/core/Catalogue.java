@@ -93,7 +93,7 @@ public final class Catalogue {
         List<Choice> result = new ArrayList<>();
         for (Model model : network.models) {
             if (model.target.equals(cpu.arm ? "arm" : "x86")) {
-                result.add(judge(model, cpu, instructions(network, model)));
+                result.add(judge(model, cpu, instructions(network, model, cpu)));
             }
         }
         Collections.sort(result, new Comparator<Choice>() {
@@ -114,9 +114,11 @@ public final class Catalogue {
         return all.get(0).model;
     }
 
-    private double instructions(Description network, Model model) {
+    /** Of one inference, as the engine computes INT8 here; 0 if the app does not know. */
+    private double instructions(Description network, Model model, Cpu cpu) {
         JSONObject all = content.optJSONObject("instructions");
-        return all == null ? 0 : all.optDouble(network.label + "/" + model.name, 0);
+        JSONObject both = all == null ? null : all.optJSONObject(network.label + "/" + model.name);
+        return both == null ? 0 : both.optDouble(cpu.engineUsesSdot(sdotParts) ? "sdot" : "no_sdot", 0);
     }
 
     private Choice judge(Model model, Cpu cpu, double cost) {
@@ -129,11 +131,11 @@ public final class Catalogue {
         if (!model.extra.isEmpty() && !libraryExtra) {
             return new Choice(model, false, cost, Sentence.NO_EXTRA_LIBRARY, model.extra.toString());
         }
-        if ("int8".equals(model.precision) && !cpu.engineUsesSdot(sdotParts)) {
-            return new Choice(model, true, Double.POSITIVE_INFINITY, Sentence.INT8_WITHOUT_SDOT, null);
-        }
         if (!(cost > 0)) {
             return new Choice(model, true, Double.POSITIVE_INFINITY, Sentence.COST_UNKNOWN, null);
+        }
+        if ("int8".equals(model.precision) && !cpu.engineUsesSdot(sdotParts)) {
+            return new Choice(model, true, cost, Sentence.INT8_WITHOUT_SDOT, cost / 1e6);
         }
         return new Choice(model, true, cost, Sentence.FEWEST_INSTRUCTIONS, cost / 1e6);
     }
