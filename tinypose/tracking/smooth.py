@@ -47,7 +47,7 @@ class OneEuro:
 
     def __call__(self, points: np.ndarray, time: float, size: float) -> np.ndarray:
         points = np.array(points, np.float64)
-        if self._time is None or not 0 < time - self._time <= self.memory:
+        if _starts_anew(self._time, time, self.memory):
             self._speed = np.zeros_like(points)
             self._raw = self._smooth = points
         else:
@@ -79,13 +79,18 @@ class Ema:
 
     def __call__(self, points: np.ndarray, time: float, size: float) -> np.ndarray:
         points = np.array(points, np.float64)
-        if self._time is None or not 0 < time - self._time <= self.memory:
+        if _starts_anew(self._time, time, self.memory):
             self._smooth = points
         else:
             blend = 1 - np.exp(-(time - self._time) / self.constant)
             self._smooth = self._smooth + blend * (points - self._smooth)
         self._time = time
         return self._smooth.copy()
+
+
+def _starts_anew(before: float | None, time: float, memory: float) -> bool:
+    """Say whether nothing of what was seen at `before` counts at `time`."""
+    return before is None or not 0 < time - before <= memory
 
 
 def _alpha(cutoff: np.ndarray | float, step: float) -> np.ndarray | float:
