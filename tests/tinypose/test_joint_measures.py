@@ -108,7 +108,7 @@ def test_drawing_uses_them():
 
 
 def test_the_command_writes_what_pose_json_and_drawing_take(shared, tmp_path):
-    from lite_deploy.trained import load_trained
+    from compress.trained import load_trained
 
     from tinypose.config import load_config
 
