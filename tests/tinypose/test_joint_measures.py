@@ -109,7 +109,6 @@ def test_drawing_uses_them():
 
 def test_the_command_writes_what_pose_json_and_drawing_take(shared, tmp_path):
     from compress.trained import load_trained
-
     from tinypose.config import load_config
 
     data, weights = shared / "data" / "coco-mini", shared / "weights" / "tinypose_128x96.pdparams"
