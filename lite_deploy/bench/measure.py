@@ -22,7 +22,7 @@ from lite_deploy.bench.scene import Scene, check, expected_outputs
 from lite_deploy.nb.combinations import check_libraries
 from lite_deploy.nb.read import read_nb
 from tinypose.artifact.record import FILE, Artifact, ModelRecord
-from tinypose.console import err, track
+from tinypose.console import count, err, track
 from tinypose.errors import UserError
 
 PICTURE, HEATMAPS = "picture.ppm", "heatmaps.f32"
@@ -216,4 +216,4 @@ def _note_failure(job: Job, case: Case, message: str) -> None:
     line = lines.FailureLine(model=model, threads=threads, cluster=cluster, message=message)
     append(job.results.path, line)
     job.results.failures.append(line)
-    err.print(f"{model}, {threads} threads, {cluster}: {message}", style="yellow", markup=False)
+    err.print(f"{model}, {count(threads, 'thread')}, {cluster}: {message}", style="yellow", markup=False)

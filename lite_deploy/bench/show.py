@@ -10,7 +10,7 @@ from lite_deploy.bench.choose import Choice
 from lite_deploy.bench.machine import Machine
 from lite_deploy.bench.plan import Fit
 from lite_deploy.bench.results import Results
-from tinypose.console import out, table
+from tinypose.console import count, out, table
 
 NOT_ARM = "not ARM: these numbers say nothing about phones"
 
@@ -84,7 +84,7 @@ def show_results(results: Results) -> None:
     out.print(table(escape(title), columns, [_row(case) for case in cases]))
     for case in cases:
         for warning in case.warnings:
-            where = f"{case.model}, {case.threads} threads, {case.cluster}"
+            where = f"{case.model}, {count(case.threads, 'thread')}, {case.cluster}"
             out.print(f"{where}: {warning}", style="yellow", markup=False)
 
 

@@ -82,7 +82,7 @@ def bench(
     from lite_deploy.bench.session import describe, open_results
     from lite_deploy.bench.show import show_fits, show_machine, show_results
     from tinypose.artifact.record import read_artifact
-    from tinypose.console import err, out
+    from tinypose.console import count, err, out
     from tinypose.errors import UserError
 
     artifact = read_artifact(folder)
@@ -146,7 +146,7 @@ def bench(
     out.print(f"{path}: for a page to show, run: lite-deploy report {path}", markup=False)
     measured = {visit.key for visit in results.visits}
     if missed := [case.key for case in planned if case.key not in measured]:
-        named = "; ".join(f"{model}, {count} threads, {place}" for model, count, place in missed)
+        named = "; ".join(f"{model}, {count(used, 'thread')}, {place}" for model, used, place in missed)
         err.print(f"not measured, for the reasons above: {named}", style="red", markup=False)
         raise typer.Exit(1)
 

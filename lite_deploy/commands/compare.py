@@ -47,14 +47,14 @@ def compare(
 def _times(before, after, limit: float, strict: bool) -> list[str]:
     """Print how the times compare; return the cases that do not pass."""
     from lite_deploy.bench.analysis import compare as test
-    from tinypose.console import err, out, table
+    from tinypose.console import count, err, out, table
 
     if before.run.machine.get("model") != after.run.machine.get("model"):
         err.print(f"different machines: {before.name} and {after.name}", style="yellow", markup=False)
     rows, named = [], {}
     for each in test(before, after, limit):
         model, threads, cluster = each.key
-        name = f"{model}, {threads} threads, {cluster}"
+        name = f"{model}, {count(threads, 'thread')}, {cluster}"
         named.setdefault(each.verdict, []).append(name)
         numbers = ["", "", ""]
         if (result := each.result) is not None:
