@@ -2,9 +2,6 @@
 PYTHON ?= python3.10
 BIN := .venv/bin
 
-# Of Paddle's CUDA wheels (docs/training.md); only `make setup GPU=1` reads it.
-PADDLE_INDEX ?= https://www.paddlepaddle.org.cn/packages/stable/cu126/
-
 .PHONY: setup lock demo test slow lint bench android clean
 
 setup: .venv/installed
@@ -22,6 +19,7 @@ setup: .venv/installed
 	$(BIN)/python -m pip install --progress-bar on --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 ifdef GPU
+	@test -n "$(PADDLE_INDEX)" || { echo "error: GPU=1 needs PADDLE_INDEX=ADDRESS of Paddle's CUDA wheels (docs/training.md)" >&2; exit 2; }
 	$(BIN)/python -m pip uninstall --yes --disable-pip-version-check paddlepaddle
 	$(BIN)/python -m pip install --disable-pip-version-check --extra-index-url $(PADDLE_INDEX) paddlepaddle-gpu==$$( \
 	  sed -n 's/^paddlepaddle==\([0-9.]*\).*/\1/p' requirements.lock) numpy==$$(sed -n 's/^numpy==\([0-9.]*\).*/\1/p' requirements.lock)
