@@ -14,7 +14,7 @@ from tinypose.codecs import CODECS, Codec
 from tinypose.config_file import read_values
 from tinypose.config_train import DistillConfig, QuantConfig, TrainConfig
 from tinypose.errors import UserError
-from tinypose.section import LARGEST_INPUT, MOST, Crop, Mean, Section, Std
+from tinypose.section import LARGEST_INPUT, MOST, Bounds, Crop, Mean, Section, Std
 from tinypose.validation import Schema, validate
 
 # In a checkout a link to the folder of that name at the top, in a wheel a copy of it.
@@ -156,17 +156,10 @@ class AugmentConfig(Section):
 class WholeConfig(Section):
     """How whole pictures are varied while training bottom-up networks. The defaults are HigherHRNet's."""
 
-    scale: tuple[float, float] = Field((0.75, 1.5), description="bounds of how much more than it is seen")
+    scale: Bounds = Field((0.75, 1.5), description="bounds of how much more than it is seen")
     rotation: float = Field(30.0, ge=0, le=180, description="bound in degrees")
     shift: float = Field(40.0, ge=0, description="bound, where the picture's shorter side is 200")
     flip_chance: float = Field(0.5, ge=0, le=1)
-
-    @field_validator("scale")
-    @classmethod
-    def _bounds(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < scale[0] <= scale[1]:
-            raise ValueError("expected two numbers above 0, the smaller one first")
-        return scale
 
 
 class EvalConfig(Section):

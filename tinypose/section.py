@@ -30,3 +30,12 @@ _Mean = Annotated[float, Field(ge=0, le=255)]
 _Std = Annotated[float, Field(ge=1e-3, le=255)]
 Mean = Annotated[tuple[_Mean, _Mean, _Mean], AfterValidator(_parts_of_white)]
 Std = Annotated[tuple[_Std, _Std, _Std], AfterValidator(_parts_of_white)]
+
+
+def _smaller_first(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < bounds[0] <= bounds[1]:
+        raise ValueError("expected two numbers above 0, the smaller one first")
+    return bounds
+
+
+Bounds = Annotated[tuple[float, float], AfterValidator(_smaller_first)]

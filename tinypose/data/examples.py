@@ -7,13 +7,13 @@ processes make batches, not on which ones were made before. So a run resumes any
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tinypose.codecs import JointCodec
-from tinypose.config import AugmentConfig, InputConfig
+from tinypose.config import AugmentConfig, InputConfig, LetterboxConfig
 from tinypose.data.augment import Variation, draw, move_joints, render
 from tinypose.data.coco import Person
 from tinypose.errors import UserError
@@ -43,8 +43,20 @@ class Batch:
     wide: np.ndarray | None = None
 
 
+class InBatches:
+    """What every training set has that consists of `people`, of whom `batch_size` are a batch."""
+
+    people: Sequence[Any]
+    batch_size: int
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch. Who does not fill the last one is left out of it; others each epoch."""
+        return max(len(self.people) // self.batch_size, 1)
+
+
 @dataclass(frozen=True)
-class TrainingSet:
+class TrainingSet(InBatches):
     """People, and how they become batches. Only plain values, so that it passes between processes.
 
     Attributes:
@@ -70,11 +82,6 @@ class TrainingSet:
     second: InputConfig | None = None
     variants: int | None = None
     late: tuple[int, AugmentConfig] | None = None
-
-    @property
-    def steps(self) -> int:
-        """Batches an epoch. People who do not fill the last one are left out of it; others each epoch."""
-        return max(len(self.people) // self.batch_size, 1)
 
     def digest(self) -> dict[str, Any]:
         """Return what tells one set of people from another: how many, and a checksum of what is known."""
@@ -124,13 +131,34 @@ def make_batch(people: TrainingSet, epoch: int, numbers: np.ndarray, step: int =
             seconds.append(render(image, variation, second.size, second.padding, second.crop))
         joints = move_joints(person.joints, variation, size, crop.padding, people.skeleton, crop.crop)
         targets.append(people.codec.targets(joints, size))
+    batch = stacked(numbers, epoch, step, crops, targets, crop)
+    return batch if second is None else replace(batch, wide=normalise(np.stack(seconds), second))
+
+
+def stacked(
+    numbers: np.ndarray,
+    epoch: int,
+    step: int,
+    images: Sequence[np.ndarray],
+    targets: Sequence[tuple[np.ndarray, ...]],
+    settings: InputConfig | LetterboxConfig,
+) -> Batch:
+    """Return a batch of what was made of each of its examples.
+
+    Args:
+        numbers: places of the examples in the set.
+        epoch: only noted, as `step` is.
+        step: of the epoch.
+        images: uint8 RGB [H, W, 3] of each.
+        targets: of each, as the codec gives them.
+        settings: mean and deviation.
+    """
     return Batch(
         numbers=np.asarray(numbers, np.int64),
         epoch=epoch,
         step=step,
-        images=normalise(np.stack(crops), crop),
+        images=normalise(np.stack(images), settings),
         targets=tuple(np.stack(each) for each in zip(*targets, strict=True)),
-        wide=normalise(np.stack(seconds), second) if second is not None else None,
     )
 
 

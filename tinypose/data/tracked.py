@@ -16,13 +16,12 @@ import numpy as np
 from tinypose.codecs.centres import STRIDE, centre_targets, letterbox
 from tinypose.config import DatasetConfig, LetterboxConfig
 from tinypose.data.annotations import read_coco, read_top
-from tinypose.data.examples import Batch
+from tinypose.data.examples import Batch, InBatches, stacked
 from tinypose.data.tracks import read_tracks
 from tinypose.detection.config import FairMOTDetectorConfig, TrackedConfig
 from tinypose.detection.detector import GREY, fit_whole
 from tinypose.errors import UserError
 from tinypose.images import picture_size, read_image
-from tinypose.preprocess import normalise
 
 MOST = 500  # boxes of a picture that count, as published
 NOBODY = -1  # identity of somebody who is not told apart
@@ -42,7 +41,7 @@ class TrackedPicture:
 
 
 @dataclass(frozen=True)
-class TrackedSet:
+class TrackedSet(InBatches):
     """Pictures, and how they become batches. Only plain values, so that it passes between processes.
 
     Attributes:
@@ -60,11 +59,6 @@ class TrackedSet:
     vary: TrackedConfig | None
     seed: int
     batch_size: int
-
-    @property
-    def steps(self) -> int:
-        """Batches an epoch. Pictures that do not fill the last one are left out of it; others each epoch."""
-        return max(len(self.people) // self.batch_size, 1)
 
     @property
     def most(self) -> int:
@@ -183,13 +177,7 @@ def make_tracked_batch(pictures: TrackedSet, epoch: int, numbers: np.ndarray, st
         image, boxes, who = see(image, picture, pictures.settings, pictures.vary, rng)
         images.append(image)
         targets.append(encode(boxes, who, pictures.settings, pictures.most))
-    return Batch(
-        numbers=np.asarray(numbers, np.int64),
-        epoch=epoch,
-        step=step,
-        images=normalise(np.stack(images), pictures.settings),
-        targets=tuple(np.stack(each) for each in zip(*targets, strict=True)),
-    )
+    return stacked(numbers, epoch, step, images, targets, pictures.settings)
 
 
 def see(

@@ -18,10 +18,9 @@ from tinypose.codecs.seen import Seen, View
 from tinypose.config import DatasetConfig, InputConfig, WholeConfig
 from tinypose.data.annotations import read_top
 from tinypose.data.coco import PeopleSet, Person
-from tinypose.data.examples import Batch
+from tinypose.data.examples import Batch, InBatches, stacked
 from tinypose.errors import UserError
 from tinypose.images import read_image
-from tinypose.preprocess import normalise
 from tinypose.skeleton import Skeleton
 from tinypose.whole_picture import (
     WholeVariation,
@@ -123,7 +122,7 @@ def unlabelled_shapes(people: PeopleSet) -> dict[int | str, list[Any]]:
 
 
 @dataclass(frozen=True)
-class WholeSet:
+class WholeSet(InBatches):
     """Pictures, and how they become batches. Only plain values, so that it passes between processes.
 
     Attributes:
@@ -143,11 +142,6 @@ class WholeSet:
     vary: WholeConfig | None
     seed: int
     batch_size: int
-
-    @property
-    def steps(self) -> int:
-        """Batches an epoch. Pictures that do not fill the last one are left out of it; others each epoch."""
-        return max(len(self.people) // self.batch_size, 1)
 
     def digest(self) -> dict[str, Any]:
         """Return what tells one set from another: how many pictures, and a checksum of what is known."""
@@ -171,13 +165,7 @@ def make_whole_batch(pictures: WholeSet, epoch: int, numbers: np.ndarray, step: 
         image = read_image(picture.path, picture.size)
         images.append(render_varied(image, variation, pictures.settings.width))
         targets.append(pictures.codec.targets(seen(pictures, picture, variation)))
-    return Batch(
-        numbers=np.asarray(numbers, np.int64),
-        epoch=epoch,
-        step=step,
-        images=normalise(np.stack(images), pictures.settings),
-        targets=tuple(np.stack(each) for each in zip(*targets, strict=True)),
-    )
+    return stacked(numbers, epoch, step, images, targets, pictures.settings)
 
 
 def variation_of(pictures: WholeSet, epoch: int, number: int) -> WholeVariation:

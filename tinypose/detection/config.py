@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from tinypose.codecs.fairmot import CentreConfig, FairMOTCodec
 from tinypose.codecs.picodet import BoxConfig, PicoDetCodec
@@ -18,7 +18,7 @@ from tinypose.config import (
     load_config,
 )
 from tinypose.config_file import read_values
-from tinypose.section import Section
+from tinypose.section import Bounds, Section
 from tinypose.validation import validate
 
 DETECTORS = ("picodet", "fairmot")  # names of `model` that are detectors
@@ -53,17 +53,10 @@ class TrackedConfig(Section):
 
     color: float = Field(0.5, ge=0, lt=1, description="bound of changes in saturation and value")
     rotation: float = Field(5.0, ge=0, le=90, description="bound in degrees")
-    scale: tuple[float, float] = Field((0.5, 1.2), description="bounds of how much larger it is seen")
+    scale: Bounds = Field((0.5, 1.2), description="bounds of how much larger it is seen")
     shear: float = Field(2.0, ge=0, le=45, description="bound in degrees")
     shift: float = Field(0.1, ge=0, le=1, description="bound in widths and heights of the input")
     flip_chance: float = Field(0.5, ge=0, le=1)
-
-    @field_validator("scale")
-    @classmethod
-    def _bounds(cls, scale: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < scale[0] <= scale[1]:
-            raise ValueError("expected two numbers above 0, the smaller one first")
-        return scale
 
 
 class DetectorConfig(Section):

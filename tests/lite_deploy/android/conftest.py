@@ -6,10 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from programs import call, need  # noqa: E402
 
 PROJECT = Path(__file__).resolve().parents[3]
 DEMO = PROJECT / "android_demo"
@@ -19,19 +23,6 @@ JSON = Path("/usr/share/java/com.android.json.jar")
 
 # What -Xcheck:jni says of the app's own calls; Java's fonts are not clean themselves.
 _OURS = re.compile(r"(?:WARNING|FATAL ERROR) in native method[^\n]*\n\tat (?:org\.edgepose|com\.baidu)")
-
-
-def need(*programs: str) -> None:
-    """Skip the test unless all of these programs are installed."""
-    if missing := [each for each in programs if shutil.which(each) is None]:
-        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
-
-
-def call(*words) -> str:
-    """Run a program; a failure shows its words."""
-    done = subprocess.run([str(each) for each in words], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
 
 
 def once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:

@@ -1,13 +1,13 @@
 """What `make android` builds: the library, the dex, the APK, and that Android takes them."""
 
 import re
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import call, need  # beside conftest.py, which makes it known
 
 from lite_deploy.android import apk as packing
 from lite_deploy.android.build import DEMO, MAIN, MIN_SDK, PACKAGE, TARGET_SDK, VERSION_CODE, VERSION_NAME
@@ -16,18 +16,6 @@ from lite_deploy.android.levels import read_dex, read_levels, too_new
 from lite_deploy.android.pack import base
 from lite_deploy.android.tools import find_tools, level_table
 from tinypose.errors import UserError
-
-
-def need(*programs: str) -> None:
-    if missing := [each for each in programs if shutil.which(each) is None]:
-        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
-
-
-def call(*words) -> str:
-    done = subprocess.run([str(each) for each in words], capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout
-
 
 # What Android's libc and libm have had since API 23, and the code may ask them for.
 ALLOWED = {

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from programs import need  # beside conftest.py, which makes it known
 from typer.testing import CliRunner
 
 from lite_deploy.android.library import FP16_ARCHIVE, read_library
@@ -17,11 +18,6 @@ from tinypose.errors import UserError
 
 DEMO = Path(__file__).resolve().parents[3] / "android_demo"
 STAND_IN = Path(__file__).resolve().parents[1] / "bench" / "adb_standin.py"
-
-
-def need(*programs: str) -> None:
-    if missing := [each for each in programs if shutil.which(each) is None]:
-        pytest.skip(f"needs {', '.join(missing)}, which this machine lacks")
 
 
 def library(folder: Path, name: str, code: str, *options: str) -> Path:

@@ -53,48 +53,39 @@ public final class Overlay extends View implements Painter.Brush {
 
     @Override
     public void line(double x1, double y1, double x2, double y2, double thick, int color) {
-        paint.setStyle(Paint.Style.STROKE);
-        paint.setStrokeWidth((float) thick);
-        paint.setColor(color);
+        stroke(thick, color);
         canvas.drawLine((float) x1, (float) y1, (float) x2, (float) y2, paint);
     }
 
     @Override
     public void disc(double x, double y, double radius, int color) {
-        paint.setStyle(Paint.Style.FILL);
-        paint.setColor(color);
+        fill(color);
         canvas.drawCircle((float) x, (float) y, (float) radius, paint);
     }
 
     @Override
     public void ring(double x, double y, double radius, double thick, int color) {
-        paint.setStyle(Paint.Style.STROKE);
-        paint.setStrokeWidth((float) thick);
-        paint.setColor(color);
+        stroke(thick, color);
         canvas.drawCircle((float) x, (float) y, (float) radius, paint);
     }
 
     @Override
     public void frame(double left, double top, double right, double bottom, double thick, int color) {
-        paint.setStyle(Paint.Style.STROKE);
-        paint.setStrokeWidth((float) thick);
-        paint.setColor(color);
+        stroke(thick, color);
         canvas.drawRect((float) left, (float) top, (float) right, (float) bottom, paint);
     }
 
     @Override
     public void box(double left, double top, double right, double bottom, double round, int color) {
-        paint.setStyle(Paint.Style.FILL);
-        paint.setColor(color);
+        fill(color);
         canvas.drawRoundRect((float) left, (float) top, (float) right, (float) bottom, (float) round, (float) round,
                 paint);
     }
 
     @Override
     public void text(String text, double left, double bottom, double size, int color) {
-        paint.setStyle(Paint.Style.FILL);
+        fill(color);
         paint.setTextSize((float) size);
-        paint.setColor(color);
         canvas.drawText(text, (float) left, (float) bottom, paint);
     }
 
@@ -102,5 +93,16 @@ public final class Overlay extends View implements Painter.Brush {
     public double textWidth(String text, double size) {
         paint.setTextSize((float) size);
         return paint.measureText(text);
+    }
+
+    private void stroke(double thick, int color) {
+        paint.setStyle(Paint.Style.STROKE);
+        paint.setStrokeWidth((float) thick);
+        paint.setColor(color);
+    }
+
+    private void fill(int color) {
+        paint.setStyle(Paint.Style.FILL);
+        paint.setColor(color);
     }
 }
