@@ -28,9 +28,9 @@ from compress.quant.pay import int8_saving, worth_int8
 from lite_deploy.nb.estimate import estimate
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.paddle import write_program
-from tinypose.config import CONFIGS, load_config
-from tinypose.detection.config import load_detector_config
-from tinypose.detection.picodet import PicoDet
+from tinypose.config import CONFIGS
+from tinypose.detection.config import DetectorConfig, load_any_config
+from tinypose.detection.weights import counted_detector
 from tinypose.files import write_text
 from tinypose.models import build_model
 from tinypose.models.profile import count_parameters, profile
@@ -41,8 +41,7 @@ from tinypose.skeleton import load_skeleton
 def main() -> None:
     """Count sizes, then instructions, which takes minutes each; write the table after each network."""
     table = counted() if (CONFIGS / "counted.json").is_file() else {}
-    shipped = [each.config for each in NETWORKS if not each.config.startswith("fairmot")]  # not traced here
-    names = sys.argv[1:] or shipped
+    names = sys.argv[1:] or [each.config for each in NETWORKS]
     for counting in (sizes, with_instructions):
         for name in names:
             if (
@@ -88,21 +87,18 @@ def same_as(name: str, known: dict[str, Counted]) -> str | None:
 
 def shape_of(name: str) -> tuple:
     """Return what decides a network's shape."""
-    if name.startswith("picodet"):
-        detector = load_detector_config(name)
-        return detector.model, detector.input
-    config = load_config(name)
+    config = load_any_config(name)
+    if isinstance(config, DetectorConfig):
+        return config.model, config.input
     kind = config.output.model_dump(include={"name", "stride", "kind", "higher", "bins"})
     return config.model, config.input, str(kind), len(load_skeleton(config.skeleton).joints)
 
 
 def build(name: str) -> tuple[nn.Layer, tuple[int, int]]:
     """Build a pose network or a detector; return it, and width and height of its input."""
-    if name.startswith("picodet"):
-        detector = load_detector_config(name)
-        net = PicoDet(detector.model.form, detector.model.classes)
-        return net, (detector.input.width, detector.input.height)
-    config = load_config(name)
+    config = load_any_config(name)
+    if isinstance(config, DetectorConfig):
+        return counted_detector(config), (config.input.width, config.input.height)
     return build_model(config, len(load_skeleton(config.skeleton).joints)), config.input.size
 
 

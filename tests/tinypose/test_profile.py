@@ -7,6 +7,9 @@ from typer.testing import CliRunner
 
 from tinypose.cli import app
 from tinypose.config import CONFIGS, load_config
+from tinypose.detection.config import load_detector_config
+from tinypose.detection.dla import DeformableConv
+from tinypose.detection.weights import counted_detector
 from tinypose.models import build_model
 from tinypose.models.profile import by_stage, count_parameters, profile
 
@@ -134,6 +137,29 @@ def test_stages_cover_the_network():
         by_name = {stage.name: stage.outputs for stage in stages}
         width = by_name["stage3"][0][0]
         assert by_name["stage3"] == ((width, 64, 48), (2 * width, 32, 24), (4 * width, 16, 12))
+
+
+def test_deformable_convolutions_count_their_offsets_too():
+    costs = profile(DeformableConv(6, 8), (6, 10, 5))
+    assert sum(cost.multiply_adds for cost in costs) == (27 + 8) * 6 * 9 * 10 * 5
+    assert sum(cost.parameters for cost in costs) == 27 * (6 * 9 + 1) + 8 * (6 * 9 + 1)
+
+
+@pytest.mark.parametrize("name", ["fairmot_dla34", "picodet_s_320_coco", "picodet_s_320_coco_lcnet"])
+def test_stages_cover_detectors(name):
+    config = load_detector_config(name, ["input.width=160", "input.height=96"])
+    net = counted_detector(config)
+    costs = profile(net, (3, 96, 160))
+    stages = by_stage(costs, net.stages)
+    assert sum(stage.parameters for stage in stages) == count_parameters(net)
+    assert sum(stage.multiply_adds for stage in stages) == sum(cost.multiply_adds for cost in costs)
+
+
+def test_command_on_a_detector():
+    arguments = ["info", "-c", "fairmot_synthetic", "-o", "input.width=160", "-o", "input.height=96"]
+    shown = CliRunner().invoke(app, arguments).output
+    for text in ("fairmot 16 64 deformable=False: boxes, input 96x160", "level5", "neck", "1x24x40, 4x24x40"):
+        assert text in shown
 
 
 def test_command():

@@ -15,21 +15,23 @@ def info(
         bool, typer.Option("--layers", help="One line for each layer that has weights.")
     ] = False,
 ) -> None:
-    """Print parameters, multiply-adds and feature sizes of the network, stage by stage.
+    """Print parameters, multiply-adds and feature sizes of the network, a detector's too, stage by stage.
 
-    Multiply-adds are those of the convolutions for one picture; batch norms are part of them once the
-    network is exported.
+    FairMOT is counted without the classifier that training needs. Multiply-adds are those of the
+    convolutions for one picture; batch norms are part of them once the network is exported.
     """
-    from tinypose.config import load_config
+    from tinypose.detection.config import DetectorConfig, load_any_config
     from tinypose.skeleton import load_skeleton
 
-    loaded = load_config(config, override)
-    skeleton = load_skeleton(loaded.skeleton)
+    loaded = load_any_config(config, override)
+    detects = isinstance(loaded, DetectorConfig)
+    joints = 0 if detects else len(load_skeleton(loaded.skeleton).joints)
 
+    from tinypose.detection.weights import counted_detector
     from tinypose.models import build_model
     from tinypose.models.profile import by_stage, profile
 
-    net = build_model(loaded, len(skeleton.joints))
+    net = counted_detector(loaded) if detects else build_model(loaded, joints)
     size = loaded.input
     costs = profile(net, (3, size.height, size.width))
     if layers:
@@ -39,10 +41,13 @@ def info(
         shown = by_stage(costs, net.stages)
         columns = ("stage", "parameters", "multiply-adds", "output")
     rows = [(cost.name, f"{cost.parameters:,}", _millions(cost), _sizes(cost.outputs)) for cost in shown]
-    (total,) = by_stage(costs, {"total": ["backbone", net.head_key]})
-    rows.append(("total", f"{total.parameters:,}", _millions(total), _sizes(total.outputs)))
-    model = " ".join(str(value) for value in loaded.model.model_dump().values())
-    title = f"{model}: {len(skeleton.joints)} joints, input {size.height}x{size.width}"
+    (total,) = by_stage(costs, {"total": [name for names in net.stages.values() for name in names]})
+    rows.append(("total", f"{total.parameters:,}", _millions(total), _sizes(costs[0].outputs)))
+    values = loaded.model.model_dump(exclude_none=True)
+    model = " ".join(
+        f"{key}={value}" if isinstance(value, bool) else str(value) for key, value in values.items()
+    )
+    title = f"{model}: {'boxes' if detects else f'{joints} joints'}, input {size.height}x{size.width}"
     out.print(table(title, columns, rows))
 
 

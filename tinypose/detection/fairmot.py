@@ -122,6 +122,15 @@ class FairMOTMaps(nn.Layer):
         super().__init__()
         self.detector, self.reid = net.detector, net.reid.reid
 
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """Return the names of the layers that make each stage."""
+        backbone = {"stem": ["base_layer", "level0", "level1"]} | {
+            f"level{number}": [f"level{number}"] for number in range(2, 6)
+        }
+        stages = {name: [f"detector.backbone.{each}" for each in layers] for name, layers in backbone.items()}
+        return stages | {"neck": ["detector.neck"], "head": ["detector.head"], "looks": ["reid"]}
+
     def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
         """Return the list that `tinypose.codecs.fairmot` decodes."""
         features = self.detector(image)

@@ -204,6 +204,11 @@ class PicoDet(nn.Layer):
         self.neck = PAN(CSPLayer if legacy else _lc_merge)
         self.head = PicoHead(classes, aligned=not legacy)
 
+    @property
+    def stages(self) -> dict[str, list[str]]:
+        """Return the names of the layers that make each stage."""
+        return {name: [name] for name in ("backbone", "neck", "head")}
+
     def forward(self, image: paddle.Tensor) -> list[paddle.Tensor]:
         """Map float32 [N, 3, H, W], RGB normalised, to four raw maps at strides 8, 16, 32 and 64."""
         return self.head(self.neck(self.backbone(image)))

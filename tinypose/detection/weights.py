@@ -28,6 +28,13 @@ def build_detector(config: DetectorConfig, identities: int | None = None) -> Pic
     return FairMOT(model.identities or identities, model.width, model.looks, model.deformable)
 
 
+def counted_detector(config: DetectorConfig) -> PicoDet | FairMOTMaps:
+    """Build a config's detector with random weights, as its costs are counted: FairMOT without classifier."""
+    if config.model.name == "picodet":
+        return build_detector(config)
+    return FairMOTMaps(build_detector(config, identities=2))
+
+
 def load_detector(config: DetectorConfig) -> PicoDet | FairMOT:
     """Build a config's detector and load `config.weights` into it.
 

@@ -65,7 +65,7 @@ def looks_loss(
     """Return the cross entropy of telling who each person is.
 
     Args:
-        looks: float32 [N, D, h, w], of length 1.
+        looks: float32 [N, D, h, w], of any length.
         classifier: from looks to identities.
         targets: `place` and `there` as above, and `identity` int64 [N, K], -1 where it is not known.
     """
@@ -73,7 +73,8 @@ def looks_loss(
     scale = math.sqrt(2) * math.log(identities - 1)
     identity, there = targets["identity"], targets["there"].astype("bool")
     chosen = paddle.where(there, identity, paddle.full_like(identity, -1))
-    scores = classifier(at_places(looks, targets["place"]) * scale).reshape([-1, identities])
+    unit = F.normalize(at_places(looks, targets["place"]), axis=2)
+    scores = classifier(unit * scale).reshape([-1, identities])
     # Summed here: Paddle's mean divides by all rows where the ignored index is negative.
     known = paddle.clip((chosen >= 0).astype("float32").sum(), min=1.0)
     return F.cross_entropy(scores, chosen.reshape([-1]), ignore_index=-1, reduction="sum") / known

@@ -7,6 +7,7 @@ from math import prod
 
 import paddle
 from paddle import nn
+from paddle.vision.ops import DeformConv2D
 
 from tinypose.models.deformable import SteeredConv
 
@@ -100,7 +101,7 @@ def count_parameters(net: nn.Layer, inner: bool = True) -> int:
 
 def _multiply_adds(layer: nn.Layer, x: paddle.Tensor, y: paddle.Tensor) -> int:
     # Weight [O, I / groups, h, w]: each output is a product with one kernel, wherever it takes its inputs.
-    if isinstance(layer, nn.Conv2D | SteeredConv):
+    if isinstance(layer, nn.Conv2D | DeformConv2D | SteeredConv):
         return prod(y.shape) * prod(layer.weight.shape[1:])
     if isinstance(layer, nn.Conv2DTranspose):  # weight [I, O / groups, h, w]: each input spreads over one
         return prod(x.shape) * prod(layer.weight.shape[1:])
