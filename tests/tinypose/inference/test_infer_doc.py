@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tinypose import Video, VideoWriter
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "infer.md"
+DOC = Path(__file__).resolve().parents[3] / "docs" / "infer.md"
 
 
 def example() -> str:

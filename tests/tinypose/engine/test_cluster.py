@@ -18,7 +18,7 @@ from tinypose.data.synthetic import draw_set
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).parent / "parallel_training.py"
 MASTER = "10.213.8.1:29778"
 NORM = "train.sync_norm=true"

@@ -52,7 +52,7 @@ def launch(processes: int, config: Path, folder: Path, *overrides: str) -> tuple
         start += ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]
         start += ["--log_dir", str(folder / "log")]
     arguments = [str(SCRIPT), str(config), str(folder / "run"), str(folder / "losses.json"), *overrides]
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": root}
     done = subprocess.run(
         start + arguments, env=environment, capture_output=True, text=True, timeout=600, check=False
