@@ -5,7 +5,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from tinypose.cli import app
+from tinypose.errors import UserError
 from tinypose.inference.video import Video, VideoWriter
 
 
@@ -29,3 +32,27 @@ def clip(shared, tmp_path_factory) -> Callable[[str, int], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def infer(pose_folder, detector_folder, tmp_path):
+    """Run the command with both networks; returns its result. Results are in `out`."""
+
+    def run(*arguments, detector=True, fails=None):
+        command = ["infer", *map(str, arguments), "--pose", str(pose_folder), "-d", str(tmp_path / "out")]
+        if detector:
+            command += ["--detector", str(detector_folder)]
+        result = CliRunner().invoke(app, command)
+        if fails:
+            assert isinstance(result.exception, UserError) and fails in str(result.exception)
+        else:
+            assert result.exit_code == 0, result.output + str(result.exception)
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def short(clip):
+    """Forty frames of the real video."""
+    return clip("short", 40)
