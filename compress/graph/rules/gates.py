@@ -11,6 +11,9 @@ from compress.graph.ops.products import is_depthwise
 # Rows and columns of weights that Paddle-Lite's `gemv_fp16` works on at a time.
 ROWS, COLUMNS = 8, 16
 _PART = 4  # channels of the second part; no multiple of ROWS
+_NARROW = 16  # columns up to which another kernel pools
+_ROWS = {"kernel": [2, 1], "stride": [2, 1]}
+_COLUMNS = {"kernel": [1, 2], "stride": [1, 2]}
 
 
 def split_gates(graph: Graph) -> Graph:
@@ -40,6 +43,30 @@ def split_gates(graph: Graph) -> Graph:
         joined = unused_name(graph, f"{node.name}.joined")
         nodes.append(Node("concat", joined, names, list(node.outputs), {"axis": 1}))
     return rebuilt(graph, nodes)
+
+
+def split_max_pools(graph: Graph) -> Graph:
+    """Write 2x2 max pooling with stride 2 in two steps, of rows and of columns, for FP16.
+
+    Paddle-Lite's FP16 kernel for it (`pooling2x2s2p0_max_fp16`, of maps wider than 16) makes eight outputs
+    at a time and, in the lower row, takes the first eight columns where it ought to take the second. Windows
+    that are not square go to another kernel, which is right.
+    """
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if not _pools_wrongly(graph, node):
+            nodes.append(node)
+            continue
+        rows = unused_name(graph, f"{node.name}.rows")
+        nodes.append(replace(node, name=rows, outputs=[rows], attrs={**_ROWS, "padding": [0, 0]}))
+        nodes.append(replace(node, inputs=[rows], attrs={**_COLUMNS, "padding": [0, 0]}))
+    return rebuilt(graph, nodes)
+
+
+def _pools_wrongly(graph: Graph, node: Node) -> bool:
+    if node.kind != "max_pool" or graph.shapes[node.inputs[0]][3] <= _NARROW:
+        return False
+    return [list(node.attrs[key]) for key in ("kernel", "stride", "padding")] == [[2, 2], [2, 2], [0, 0]]
 
 
 def split_hard_swish(graph: Graph, quantised: Collection[str]) -> Graph:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from compress.graph.edit import rebuilt
 from compress.graph.ir import Graph, Node
-from compress.graph.rules.gates import reads_past_weights, split_gates, split_hard_swish
+from compress.graph.rules.gates import reads_past_weights, split_gates, split_hard_swish, split_max_pools
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
 from tinypose.detection.picodet import PicoDet
@@ -50,6 +50,27 @@ def test_hard_swish_behind_int8_is_gate_and_product():
     assert [node.kind for node in found.nodes] == ["mean", "conv2d", "hard_sigmoid", "multiply"]
     image = np.random.default_rng(1).normal(size=(2, 24, 3, 2)).astype(np.float32)
     np.testing.assert_allclose(run_numpy(found, image)[0], run_numpy(graph, image)[0], atol=1e-6)
+
+
+def pooling(size, kernel, padding=0):
+    attrs = {"kernel": [kernel] * 2, "stride": [2, 2], "padding": [padding] * 2}
+    node = Node("max_pool", "out", ["image"], ["out"], attrs)
+    return rebuilt(Graph("image", ["out"], [], {"image": (1, 3, *size)}), [node])
+
+
+@pytest.mark.parametrize("size", [(8, 18), (9, 23), (2, 48)])
+def test_wide_max_pooling_is_done_by_rows_then_columns(size):
+    graph = pooling(size, 2)
+    found = split_max_pools(graph)
+    assert [node.attrs["kernel"] for node in found.nodes] == [[2, 1], [1, 2]]
+    assert found.shapes["out"] == graph.shapes["out"]
+    image = np.random.default_rng(1).normal(size=(2, 3, *size)).astype(np.float32)
+    np.testing.assert_array_equal(run_numpy(found, image)[0], run_numpy(graph, image)[0])
+
+
+@pytest.mark.parametrize("graph", [pooling((8, 16), 2), pooling((8, 30), 3), pooling((8, 30), 2, 1)])
+def test_other_max_pooling_stays(graph):
+    assert split_max_pools(graph).nodes == graph.nodes
 
 
 def test_larger_maps_and_groups():

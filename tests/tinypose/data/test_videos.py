@@ -1,6 +1,9 @@
 """Drawn videos, and FairMOT's training on them: who is who, targets, mixing sets, going on after a stop."""
 
 import json
+import os
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +23,9 @@ from tinypose.data.tracks import read_tracks
 from tinypose.detection.config import TrackedConfig, load_detector_config
 from tinypose.errors import UserError
 from tinypose.models.weights import read_params
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_train import assert_same_run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +213,32 @@ def test_training_learns_goes_on_and_loads_again(videos, tmp_path):
     key = "detector.head.size.2.conv.weight"
     np.testing.assert_allclose(before[key], after[key], atol=1e-5)
     assert after["reid.classifier.weight"].shape[1] == 2 * before["reid.classifier.weight"].shape[1]
+
+
+def test_a_run_killed_while_it_saves_goes_on_to_the_same_end(videos, tmp_path, monkeypatch):
+    from tinypose.engine.train_fairmot import train_fairmot
+
+    class Killed(BaseException):
+        pass
+
+    replace, count, moment = os.replace, 0, 0
+
+    def killing(source, target):
+        nonlocal count
+        count += 1
+        if count == moment:
+            raise Killed
+        replace(source, target)
+
+    config = config_of(videos, epochs=2, batch_size=8, warmup_steps=2, ema=0.9, save_minutes=1e-6)
+    train_fairmot(config, tmp_path / "whole", quiet=True)
+    monkeypatch.setattr(os, "replace", killing)
+    killed = 0
+    for moment in (3, 4, 1000):  # noqa: B007 (`killing` reads it)
+        count = 0
+        try:
+            train_fairmot(config, tmp_path / "run", resume=True, quiet=True)
+        except Killed:
+            killed += 1
+    assert killed == 2
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
