@@ -14,7 +14,7 @@ from tinypose.codecs import CODECS, Codec
 from tinypose.config_file import read_values
 from tinypose.config_train import DistillConfig, QuantConfig, TrainConfig
 from tinypose.errors import UserError
-from tinypose.section import LARGEST_INPUT, MOST, Bounds, Crop, Mean, Section, Std
+from tinypose.section import LARGEST_INPUT, MOST, Bounds, Crop, Mean, Parts, Section, Shades, Std
 from tinypose.validation import Schema, validate
 
 # In a checkout a link to the folder of that name at the top, in a wheel a copy of it.
@@ -149,6 +149,14 @@ class AugmentConfig(Section):
     drop_offset: float = Field(0.05, ge=0, le=10, description="its distance, in widths of the crop")
     drop_radius: tuple[float, float] = Field((0.1, 0.2), description="its radius, in widths of the crop")
     color: float = Field(0.0, ge=0, lt=1, description="bound of changes in brightness, contrast, saturation")
+    hsv: Shades = Field(
+        (0, 0, 0),
+        description="bounds of what hue (of 180), saturation, value (of 255) change by",
+    )
+    blur_chance: float = Field(0.0, ge=0, le=1, description="blur by the mean of windows")
+    median_chance: float = Field(0.0, ge=0, le=1, description="blur by the median of windows")
+    hole_chance: float = Field(0.0, ge=0, le=1, description="black out a rectangle anywhere")
+    hole_size: Parts = Field((0.2, 0.4), description="bounds of its sides, in sides of the crop")
     shift: float = Field(0.0, ge=0, lt=1, description="bound of moves, in widths and heights of the crop")
     shift_chance: float = Field(0.3, ge=0, le=1)
 

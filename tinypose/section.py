@@ -39,3 +39,8 @@ def _smaller_first(bounds: tuple[float, float]) -> tuple[float, float]:
 
 
 Bounds = Annotated[tuple[float, float], AfterValidator(_smaller_first)]
+
+_Part = Annotated[float, Field(le=1)]
+Parts = Annotated[tuple[_Part, _Part], AfterValidator(_smaller_first)]
+_Shade = Annotated[float, Field(ge=0, le=255)]
+Shades = tuple[Annotated[float, Field(ge=0, le=180)], _Shade, _Shade]

@@ -5,7 +5,9 @@ carried out (`render`). So a teacher and a student of different input sizes see 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 
 from tinypose.config import AugmentConfig, InputConfig
@@ -14,6 +16,7 @@ from tinypose.section import Crop
 from tinypose.skeleton import Skeleton
 
 HALF_BODY_PADDING = 1.5  # around the joints of a half body, which its box fits tightly
+BLUR_WINDOWS = (3, 7)  # pixels of a crop that is 192 wide: the smallest and the largest
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,10 @@ class Variation:
         flip: whether the crop is mirrored.
         disc: what AID blacks out, or None: x, y and radius in widths of the crop, from its first pixel.
         gains: brightness, contrast and saturation, 1 each for no change.
+        hsv: what is added to hue (of 180, which goes round), saturation and value (of 255).
+        blur: window of the mean, in widths of the crop; 0: none.
+        median: likewise, of the median.
+        hole: what is blacked out, or None: left, top, width and height, in parts of the crop.
     """
 
     box: np.ndarray
@@ -33,6 +40,10 @@ class Variation:
     flip: bool = False
     disc: tuple[float, float, float] | None = None
     gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    hsv: tuple[int, int, int] = (0, 0, 0)
+    blur: float = 0.0
+    median: float = 0.0
+    hole: tuple[float, float, float, float] | None = None
 
 
 def draw(
@@ -47,7 +58,8 @@ def draw(
 
     Scale, rotation, flip and half body as in HRNet's training (Sun et al., CVPR 2019); information
     dropping after Huang et al., "AID: Pushing the Performance Boundary of Human Pose Estimation with
-    Information Dropping Augmentation", 2020.
+    Information Dropping Augmentation", 2020; changes of hue, saturation and value as in YOLOX (Ge et al.,
+    2021), blurs and holes as RTMPose takes them (Jiang et al., 2023).
 
     Args:
         rng: the only source of chance.
@@ -81,7 +93,24 @@ def draw(
     gains = (1.0, 1.0, 1.0)
     if config.color:
         gains = tuple(float(gain) for gain in rng.uniform(1 - config.color, 1 + config.color, 3))
-    return Variation(box, rotation, flip, disc, gains)
+    return Variation(box, rotation, flip, disc, gains, **_draw_published(rng, config))
+
+
+def _draw_published(rng: np.random.Generator, config: AugmentConfig) -> dict[str, Any]:
+    """Draw hue, saturation and value, blurs and a hole; from nothing where they are off."""
+    drawn: dict[str, Any] = {}
+    if any(config.hsv):
+        added = rng.uniform(-1, 1, 3) * config.hsv * rng.integers(0, 2, 3)
+        drawn["hsv"] = tuple(int(each) for each in added)
+    for name, chance in (("blur", config.blur_chance), ("median", config.median_chance)):
+        if chance and rng.random() < chance:
+            smallest, largest = BLUR_WINDOWS
+            drawn[name] = float(rng.choice(range(smallest, largest + 1, 2)) / 192)
+    if config.hole_chance and rng.random() < config.hole_chance:
+        width, height = rng.uniform(*config.hole_size, 2)
+        left, top = rng.uniform(0, 1, 2) * (1 - width, 1 - height)
+        drawn["hole"] = (float(left), float(top), float(width), float(height))
+    return drawn
 
 
 def matrix_of(variation: Variation, size: tuple[int, int], padding: float, crop: Crop = "udp") -> np.ndarray:
@@ -111,10 +140,19 @@ def render(
     pixels = crop_image(image, matrix_of(variation, size, padding, crop), size)
     if variation.gains != (1.0, 1.0, 1.0):
         pixels = _recolor(pixels, variation.gains)
+    if any(variation.hsv):
+        pixels = _shift_hsv(pixels, variation.hsv)
+    for share, blur in ((variation.blur, _mean), (variation.median, cv2.medianBlur)):
+        window = 2 * round((share * size[0] - 1) / 2) + 1  # odd
+        if window > 1:
+            pixels = blur(pixels, window)
     if variation.disc is not None:
         x, y, radius = (value * (size[0] - 1) for value in variation.disc)
         rows, columns = np.ogrid[: size[1], : size[0]]
         pixels[(columns - x) ** 2 + (rows - y) ** 2 <= radius**2] = 0
+    if variation.hole is not None:
+        left, top, width, height = np.round(np.multiply(variation.hole, (*size, *size))).astype(int)
+        pixels[top : top + height, left : left + width] = 0
     return pixels
 
 
@@ -173,3 +211,17 @@ def _recolor(crop: np.ndarray, gains: tuple[float, float, float]) -> np.ndarray:
     grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
     pixels = (pixels - grey[..., None]) * saturation + grey[..., None]
     return np.clip(pixels + 0.5, 0, 255).astype(np.uint8)
+
+
+def _shift_hsv(crop: np.ndarray, added: tuple[int, int, int]) -> np.ndarray:
+    """Add to hue, which goes round, and to saturation and value, which end at 0 and 255."""
+    hue, saturation, value = cv2.split(cv2.cvtColor(crop, cv2.COLOR_RGB2HSV).astype(np.int16))
+    hue = (hue + added[0]) % 180
+    saturation, value = (
+        np.clip(each + more, 0, 255) for each, more in zip((saturation, value), added[1:], strict=True)
+    )
+    return cv2.cvtColor(cv2.merge([hue, saturation, value]).astype(np.uint8), cv2.COLOR_HSV2RGB)
+
+
+def _mean(crop: np.ndarray, window: int) -> np.ndarray:
+    return cv2.blur(crop, (window, window))

@@ -1,5 +1,6 @@
 """Augmentation: joints move with the pixels, draws depend on nothing but their seed."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -185,6 +186,68 @@ def test_color_changes_pixels_but_not_where_they_are():
     np.testing.assert_allclose(
         render(image, bright, SIZE, 1.25), render(image, plain, SIZE, 1.25) * 0.5, atol=1
     )
+
+
+def published(seed: int) -> Variation:
+    """Return a draw of what RTMPose's recipe varies beside place and size."""
+    names = dict.fromkeys(("scale", "rotation_chance", "flip_chance", "half_body_chance", "drop_chance"), 0)
+    config = AugmentConfig(hsv=(5, 30, 30), blur_chance=0.1, median_chance=0.2, hole_chance=0.5, **names)
+    return draw(np.random.default_rng(seed), BOX, people_joints(), config, CROP, COCO)
+
+
+def test_hues_blurs_and_holes_are_drawn_as_often_and_as_far_as_asked():
+    drawn = [published(seed) for seed in range(4000)]
+    hsv = np.array([each.hsv for each in drawn])
+    assert np.abs(hsv).max(axis=0).tolist() == [4, 29, 29]  # whole numbers, towards zero
+    assert (hsv[:, 1:] != 0).mean(axis=0) == pytest.approx(0.5 * 29 / 30, abs=0.03)
+    for name, chance in (("blur", 0.1), ("median", 0.2)):
+        windows = np.array([getattr(each, name) for each in drawn]) * 192
+        assert (windows > 0).mean() == pytest.approx(chance, abs=0.02)
+        assert set(np.round(windows, 6)) == {0, 3, 5, 7}
+    holes = np.array([each.hole for each in drawn if each.hole is not None])
+    assert len(holes) / len(drawn) == pytest.approx(0.5, abs=0.03)
+    sides = holes[:, 2:]
+    assert sides.min() == pytest.approx(0.2, abs=0.001) and sides.max() == pytest.approx(0.4, abs=0.001)
+    assert holes[:, :2].min() >= 0 and (holes[:, :2] + sides).max() <= 1
+    assert (holes[:, :2] + sides).max() > 0.99
+
+
+def test_hue_goes_round_and_saturation_ends():
+    colours = np.full((200, 200, 3), (200, 40, 40), np.uint8)  # hue 0, saturation 204, value 200
+
+    def seen(*hsv):
+        found = render(colours, Variation(BOX, hsv=hsv), SIZE, 0.5)[64, 48].tolist()
+        return pytest.approx(found, abs=1)
+
+    assert seen(0, 0, 0) == [200, 40, 40]
+    assert seen(60, 0, 0) == [40, 200, 40]
+    assert seen(-60, 0, 0) == [40, 40, 200]
+    assert seen(0, 100, 0) == [200, 0, 0]
+    assert seen(0, -204, 0) == [200, 200, 200]
+    assert seen(0, 0, 100) == [255, 51, 51]
+
+
+@pytest.mark.parametrize("size", [(192, 256), (96, 128)])
+def test_blurs_are_of_windows_that_grow_with_the_crop(size):
+    image = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    plain = render(image, Variation(BOX), size, 1.25)
+    window = {192: 7, 96: 3}[size[0]]
+    np.testing.assert_array_equal(
+        render(image, Variation(BOX, blur=7 / 192), size, 1.25), cv2.blur(plain, (window, window))
+    )
+    np.testing.assert_array_equal(
+        render(image, Variation(BOX, median=7 / 192), size, 1.25), cv2.medianBlur(plain, window)
+    )
+
+
+def test_a_hole_is_black_and_all_around_is_as_it_was():
+    image = np.random.default_rng(0).integers(1, 255, (400, 400, 3), np.uint8)
+    box = np.array([150.0, 150.0, 60.0, 80.0])
+    plain = render(image, Variation(box), SIZE, 1.0)
+    holed = render(image, Variation(box, hole=(0.25, 0.5, 0.25, 0.375)), SIZE, 1.0)
+    assert not holed[64:112, 24:48].any()
+    holed[64:112, 24:48] = plain[64:112, 24:48]
+    np.testing.assert_array_equal(holed, plain)
 
 
 def test_the_matrix_leads_back():
