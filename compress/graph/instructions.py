@@ -14,10 +14,12 @@ TinyPose without rewriting, counted on the real runtime under an emulator: milli
 """
 
 import math
+from collections.abc import Sequence
 
 FIXED = {"fp32": 9_170, "fp16": 11_120}  # for each operator
 _PIECE = 300  # for each part of a split or concatenation
 _RUN = 25  # for each run of numbers that one of them copies at once
+ALONG_THE_END = 32.0  # for each number that is added to or multiplied by one of the last axis
 COPY = 0.6  # for each number; half of it in FP16, where eight numbers are worked on at once
 
 
@@ -29,6 +31,29 @@ def moving(parts: int, runs: int, numbers: float) -> float:
 def pooling(read: float, written: float) -> float:
     """Return what an average pooling or a mean takes; numbers read and written."""
     return 1.5 * read + 4 * written
+
+
+def max_pooling(written: Sequence[int], kernel: Sequence[int], stride: Sequence[int], half: bool) -> float:
+    """Return what a maximum over windows takes.
+
+    Args:
+        written: shape of the result.
+        kernel: height and width of the window.
+        stride: down and across.
+        half: whether it is in FP16, where only 3x3 has a kernel of its own.
+    """
+    rows, width = math.prod(written[:-1]), written[-1]
+    taps = math.prod(kernel)
+    if math.prod(stride) > 1:
+        return 4.0 * max(1.0, taps / 9) * rows * width * (0.5 if half else 1.0)
+    if list(kernel) == [3, 3]:
+        return (230 if half else 200 + 15 * width) * rows
+    return 11.7 * taps * rows * width if half else 38 * taps * rows * min(1.0, width / 6)
+
+
+def transposing(axes: Sequence[int]) -> float:
+    """Return what an order of axes takes for each number: that of a matrix is turned in blocks."""
+    return 3.4 if list(axes) == [0, 2, 1] else 18.0
 
 
 def product(rows: int, depth: int, columns: int, precision: str = "fp32") -> float:

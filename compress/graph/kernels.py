@@ -3,15 +3,15 @@
 The forms are those of Paddle-Lite's loops (2.13, backends/arm/math): a matrix product works on tiles of 8
 channels by 12 pixels, in INT8 without `sdot` of 4 by 16; `sdot` multiplies four numbers at once. The factors
 were fitted by least squares to the instructions of each operator of both TinyPose networks, counted on the
-real runtime under an emulator as Cortex-A78 (with `sdot`) and A73 (without), and for the rest (3x3
-kernels over all channels, 5x5 by channel) to a network made of such. Pointwise convolutions are met to 1 % on
-average (INT8: 2 %), those by channel to 5 %, 3x3 over all channels to about 20 %. FP16, and transposed ones,
-are counted by their loops, with one factor solved from whole networks. Whole networks, in million
-instructions:
+real runtime under an emulator as Cortex-A78 (with `sdot`) and A73 (without), and for the rest (3x3 and larger
+kernels over all channels, 5x5 by channel, transposed ones) to RTMPose-t at both sizes and to graphs made of
+such. Pointwise convolutions are met to 1 % on average (INT8: 2 %), those by channel to 5 %, the others to
+about 8 %, but transposed ones in strides, of FP16 and by channel, are counted by their loops. Whole networks,
+in million instructions:
 
 | | 128x96: counted (estimated) | 256x192 |
 |---|---|---|
-| all in INT8, with `sdot` | 33.9 (34.0) | 107.9 (107.6) |
+| TinyPose, all in INT8, with `sdot` | 33.9 (34.0) | 107.9 (107.6) |
 | without | 44.9 (45.0) | 148.0 (147.7) |
 """
 
@@ -48,28 +48,48 @@ def convolution(
     if taps == 1:
         product = _product(outputs // groups, depth, pixels, kernel, sdot)
         return groups * (product if strides == 1 else product + 1.3 * depth * pixels)
-    macs = math.prod(weight) * pixels
-    if kernel == "half":
-        return 0.21 * macs + 1.03 * outputs * pixels + 11_120
-    if kernel != "float" and sdot:  # pixels are copied into a matrix first
-        depth *= taps
-        return groups * (_product(outputs // groups, depth, pixels, kernel, sdot) + 1.3 * depth * pixels)
-    if taps == 9 and strides == 1 and groups == 1:  # Winograd
-        return (0.19 if kernel == "float" else 0.14) * macs + 10_000
-    return (0.38 if kernel == "float" else 0.44) * macs + 30_000
+    if taps == 9 and groups == 1 and (kernel in ("float", "half") or not sdot):
+        whole = kernel in ("wide", "whole")
+        if strides == 1 and not whole and not (kernel == "half" and min(outputs, depth) <= 8):
+            return _winograd(outputs, depth, *written, kernel)
+        macs = math.prod(weight) * pixels
+        if whole:
+            return 0.14 * macs + 10_000 if strides == 1 else 0.44 * macs + 30_000
+        if strides == 1 or outputs * depth < 4 * strides * pixels:  # directly
+            factor, each = (0.337, 2.85) if kernel == "float" else (0.156, 2.69)
+            return factor * macs + each * outputs * pixels
+    # As a product, for which the pixels under the kernel are copied into a matrix first.
+    product = _product(outputs // groups, depth * taps, pixels, kernel, sdot)
+    return groups * (product + depth * taps * _copied(taps, strides, groups, *written, depth, kernel))
 
 
-def transposed(macs: int, written: int, kernel: Kernel = "float") -> float:
+def transposed(
+    weight: Sequence[int],
+    groups: int,
+    strides: int,
+    read: tuple[int, int],
+    written: int,
+    kernel: Kernel = "float",
+) -> float:
     """Return the instructions of a transposed convolution, which is never in INT8.
 
     Args:
-        macs: multiply-adds.
+        weight: shape, [I, O / groups, h, w].
+        groups: of channels.
+        strides: down times across.
+        read: height and width of its input.
         written: numbers.
         kernel: what it computes in.
     """
-    if kernel == "half":
-        return 0.21 * macs + 1.03 * written + 11_120
-    return 0.38 * macs + 0.94 * written + 9_170
+    pixels = math.prod(read)
+    if strides > 1 or groups > 1:
+        macs = math.prod(weight) * pixels
+        if kernel == "half":
+            return 0.21 * macs + 1.03 * written + 11_120
+        return 0.38 * macs + 0.94 * written + 9_170
+    depth, outputs = weight[0], math.prod(weight[1:])  # a product, whose columns are then added up
+    each = 14.0 if kernel == "half" else 10.5
+    return _product(outputs, depth, pixels, kernel, False) + each * outputs * pixels
 
 
 def conversion(count: int) -> float:
@@ -77,9 +97,37 @@ def conversion(count: int) -> float:
     return 1.69 * count + 1_870
 
 
+def _winograd(outputs: int, depth: int, height: int, width: int, kernel: Kernel) -> float:
+    """Return the instructions of a 3x3 convolution by Winograd's method, on tiles that suit the map."""
+    side = 2 if height * width < 128 else 4 if height * width < 288 else 6
+    tiles = math.ceil(height / side) * math.ceil(width / side)
+    block, factor, each = (
+        (8, 0.165, {2: 38, 4: 131, 6: 300}) if kernel == "half" else (4, 0.34, {2: 93, 4: 236, 6: 412})
+    )
+    channels = [math.ceil(count / block) * block for count in (outputs, depth)]
+    return factor * (side + 2) ** 2 * tiles * math.prod(channels) + each[side] * tiles * sum(channels)
+
+
+def _copied(
+    taps: int, strides: int, groups: int, height: int, width: int, depth: int, kernel: Kernel
+) -> float:
+    """Return what it takes to copy one row of the matrix that a convolution multiplies; its pixels."""
+    pixels = height * width
+    if kernel == "float":
+        return 38 * height + 1.3 * pixels
+    if kernel == "half":
+        return (45 if strides == 1 else 85) * height
+    if taps == 9 and strides == 1 and groups == 1 and depth % 4 == 0 and width % 8 == 0:
+        return -0.24 * pixels  # copied and packed at once
+    return 55 * height + 0.4 * pixels
+
+
 def _product(outputs: int, depth: int, pixels: int, kernel: Kernel, sdot: bool) -> float:
     """Return the instructions of a product [outputs, depth] x [depth, pixels]."""
-    across, quarters = math.ceil(pixels / 12), math.ceil(depth / 4)
+    if pixels == 1:
+        factor, fixed = {"float": (0.45, 6_500), "half": (0.3, 5_600)}.get(kernel, (0.19, 6_300))
+        return factor * outputs * depth + fixed
+    across, quarters = pixels // 12 + 0.28 * math.ceil(pixels % 12 / 4), math.ceil(depth / 4)
     tiles = math.ceil(outputs / 8) * across
     if kernel == "half":
         tiles = math.ceil(outputs / 8) * math.ceil(pixels / 16)

@@ -7,6 +7,7 @@ from compress.graph.ir import Graph
 from compress.graph.rules.channels import route_channels
 from compress.graph.rules.input import fold_normalisation
 from compress.graph.rules.pools import chain_max_pools
+from compress.graph.rules.products import rows_as_pixels, spread_instead_of_collect
 from compress.graph.rules.scales import (
     batch_norm_to_scale,
     fold_factors,
@@ -30,6 +31,8 @@ LEANING: tuple[Callable[[Graph], Graph], ...] = (
     enlarge_late,
     sum_small_first,
     chain_max_pools,
+    spread_instead_of_collect,
+    rows_as_pixels,
     drop_identities,
 )
 

@@ -33,7 +33,6 @@ VECTORS = {
 SCALARS = {
     "nearest_interp_v2": "resize_nearest",
     "bilinear_interp_v2": "resize_bilinear",
-    "transpose2": "transpose",
     "shuffle_channel": "shuffle",
     "gather": "permute",
     "clip": "clip",
@@ -83,8 +82,8 @@ def _convolution(
     weight, result = model.params[op.inputs["Filter"][0]].shape, tensors[op.outputs["Output"][0]]
     half = op.precision == "fp16"
     if "transpose" in op.type:
-        macs = math.prod(weight) * math.prod(read[0].shape[2:])
-        return kernels.transposed(macs, int(result.size), "half" if half else "float")
+        places = op.get("groups"), math.prod(op.get("strides")), tuple(read[0].shape[2:]), int(result.size)
+        return kernels.transposed(weight, *places, "half" if half else "float")
     kernel = "half" if half else "float"
     if op.precision == "int8":
         kernel = "whole" if op.kernel == "int8_out" else "wide"
@@ -116,14 +115,27 @@ def _work(
             return 0.0 if op.get("inplace") else instructions.COPY * half * count
         case "calib":
             return (2.0 if "int8" in op.kernel else 0.55) * count  # back from INT8; between FP32 and FP16
+        case "pool2d" if op.get("pooling_type") == "max":
+            kernel, stride = list(op.get("ksize")), list(op.get("strides"))
+            return instructions.max_pooling(tuple(results[0].shape), kernel, stride, half == 0.5)
         case "pool2d" | "reduce_mean":
             return instructions.pooling(half * sum(int(each.size) for each in read), count)
+        case "transpose2":
+            return instructions.transposing(op.get("axis")) * count
         case "scale":  # one factor for all numbers
             return 1.5 * half * count
         case "square" | "sqrt" | "rsqrt" | "pow":
             return instructions.power(POWERS.get(op.type, op.get("factor"))) * count
+    if op.type.startswith("elementwise") and _repeats_rows(op, tensors):
+        return instructions.ALONG_THE_END * count
     if op.type in VECTORS:
         return OPERATORS[VECTORS[op.type]].instructions * half * count
     if op.type in SCALARS:
         return OPERATORS[SCALARS[op.type]].instructions * count
     raise NotImplementedError(f"what instruction '{op.type}' of a .nb costs")
+
+
+def _repeats_rows(op: Operator, tensors: dict[str, paddle.Tensor]) -> bool:
+    """Say whether a sum or product takes its second from the last axes only."""
+    x, y = (tensors[op.inputs[slot][0]] for slot in ("X", "Y"))
+    return op.get("axis") == -1 and y.ndim < x.ndim

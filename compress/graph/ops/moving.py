@@ -152,8 +152,11 @@ def _max_pool(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
 
 
 def _max_pool_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
-    # Nine comparisons take four instructions for each number; larger windows as many more.
-    return 4.0 * max(1.0, math.prod(node.attrs["kernel"]) / 9) * math.prod(outputs[0])
+    return instructions.max_pooling(outputs[0], node.attrs["kernel"], node.attrs["stride"], False)
+
+
+def _transpose_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
+    return instructions.transposing(node.attrs["axes"]) * math.prod(outputs[0])
 
 
 MOVING = {
@@ -220,7 +223,7 @@ MOVING = {
         lambda node, inputs, params: inputs[0].transpose(node.attrs["axes"]),
         orders=_transpose_ways,
         factors=_transpose_ways,
-        instructions=18.0,
+        instructions=_transpose_instructions,
     ),
     "resize_nearest": Operator(
         "[size: 2 ints, height and width]",

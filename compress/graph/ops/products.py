@@ -107,7 +107,9 @@ def _uses(node: Node, inputs: list[Shape], outputs: list[Shape]) -> int:
 
 def _convolution_instructions(node: Node, inputs: list[Shape], outputs: list[Shape]) -> float:
     if node.kind == "conv2d_transpose":
-        all_of_it = kernels.transposed(_uses(node, inputs, outputs), math.prod(outputs[0]))
+        weight, strides = node.params["weight"].shape, math.prod(node.attrs["stride"])
+        read, written = tuple(inputs[0][2:]), math.prod(outputs[0][1:])
+        all_of_it = inputs[0][0] * kernels.transposed(weight, node.attrs["groups"], strides, read, written)
     else:
         batch, _, *size = outputs[0]
         weight, strides = node.params["weight"].shape, math.prod(node.attrs["stride"])
