@@ -1,9 +1,6 @@
-"""Drawn videos, and FairMOT's training on them: who is who, targets, mixing sets, going on after a stop."""
+"""Drawn videos, and what FairMOT is trained on: who is who, targets, mixing sets."""
 
 import json
-import os
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,10 +19,6 @@ from tinypose.data.tracked import TrackedPicture, load_tracked, make_tracked_bat
 from tinypose.data.tracks import read_tracks
 from tinypose.detection.config import TrackedConfig, load_detector_config
 from tinypose.errors import UserError
-from tinypose.models.weights import read_params
-
-sys.path.insert(0, str(Path(__file__).parent))
-from test_train import assert_same_run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -184,61 +177,3 @@ def test_boxes_move_with_the_picture(seed):
 
 def replace_config(**changes):
     return TrackedConfig().model_copy(update=changes)
-
-
-def test_training_learns_goes_on_and_loads_again(videos, tmp_path):
-    from tinypose.detection.weights import load_detector
-    from tinypose.engine.train_fairmot import train_fairmot
-
-    config = config_of(videos, epochs=4, batch_size=4, warmup_steps=0)
-    record = train_fairmot(config, tmp_path / "whole", quiet=True)
-    lines = [json.loads(line) for line in (tmp_path / "whole" / "epochs.jsonl").read_text().splitlines()]
-    assert record["loss"] < 0.6 * lines[0]["loss"]
-    with pytest.raises(UserError, match="holds a run already"):
-        train_fairmot(config, tmp_path / "whole", quiet=True)
-    net = load_detector(config.model_copy(update={"weights": str(tmp_path / "whole" / "last.pdparams")}))
-    assert net.reid.classifier.weight.shape[1] == load_tracked(sets(videos, 1), config)[0].identities
-    # From weights of other people, on two sets: all but the classifier is taken over.
-    more = config.model_copy(
-        update={
-            "weights": str(tmp_path / "whole" / "last.pdparams"),
-            "data": config.data.model_copy(
-                update={"sets": dict(zip("ab", sets(videos, 2), strict=True)), "datasets": ("a", "b")}
-            ),
-            "train": config.train.model_copy(update={"epochs": 1, "learning_rate": 1e-9}),
-        }
-    )
-    train_fairmot(more, tmp_path / "more", quiet=True)
-    before, after = (read_params(tmp_path / name / "last.pdparams") for name in ("whole", "more"))
-    key = "detector.head.size.2.conv.weight"
-    np.testing.assert_allclose(before[key], after[key], atol=1e-5)
-    assert after["reid.classifier.weight"].shape[1] == 2 * before["reid.classifier.weight"].shape[1]
-
-
-def test_a_run_killed_while_it_saves_goes_on_to_the_same_end(videos, tmp_path, monkeypatch):
-    from tinypose.engine.train_fairmot import train_fairmot
-
-    class Killed(BaseException):
-        pass
-
-    replace, count, moment = os.replace, 0, 0
-
-    def killing(source, target):
-        nonlocal count
-        count += 1
-        if count == moment:
-            raise Killed
-        replace(source, target)
-
-    config = config_of(videos, epochs=2, batch_size=8, warmup_steps=2, ema=0.9, save_minutes=1e-6)
-    train_fairmot(config, tmp_path / "whole", quiet=True)
-    monkeypatch.setattr(os, "replace", killing)
-    killed = 0
-    for moment in (3, 4, 1000):  # noqa: B007 (`killing` reads it)
-        count = 0
-        try:
-            train_fairmot(config, tmp_path / "run", resume=True, quiet=True)
-        except Killed:
-            killed += 1
-    assert killed == 2
-    assert_same_run(tmp_path / "run", tmp_path / "whole")
