@@ -10,7 +10,7 @@ import numpy as np
 from compress.graph.cost import Cost, cost_rows
 from compress.graph.ir import Graph
 from compress.graph.rewrite import fold, rewrite
-from compress.graph.rules.gates import split_gates, split_hard_swish, split_max_pools
+from compress.graph.rules.gates import pad_max_pools, split_gates, split_hard_swish
 from compress.graph.rules.scales import fold_scale_into_convolutions_behind
 from compress.graph.run import run_numpy
 from compress.graph.trace import trace
@@ -188,7 +188,7 @@ def _write_models(
     for name in track(names, "exporting"):
         target, precision = MODELS[name]
         program = folder / "program"  # on the way only: the `.nb` is what is kept
-        written = {"fp32": graph, "fp16": split_max_pools(split_gates(graph)), "int8": whole}[precision]
+        written = {"fp32": graph, "fp16": pad_max_pools(split_gates(graph)), "int8": whole}[precision]
         int8 = quantised if precision == "int8" else None
         write_program(written, program, int8, fuse_shuffles=fuse, copy_rows=fuse)
         out = folder / f"{name}.nb"

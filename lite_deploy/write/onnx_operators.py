@@ -8,6 +8,7 @@ from onnx import helper, numpy_helper
 
 from compress.graph.ir import Node
 from compress.graph.ops import Shape
+from compress.graph.ops.moving import both_ends
 from compress.graph.ops.table import axis_of
 from compress.quant.scales import Quantised
 
@@ -338,7 +339,8 @@ def _pooling_matrix(inputs: int, outputs: int) -> np.ndarray:
 
 def _write_max_pool(out: Model, node: Node, x: list[str], y: list[str]) -> None:
     attrs = node.attrs
-    window = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": attrs["padding"] * 2}
+    pads = [border[end] for end in (0, 1) for border in both_ends(attrs["padding"])]
+    window = {"kernel_shape": attrs["kernel"], "strides": attrs["stride"], "pads": pads}
     out.add("MaxPool", x, y[0], **window)
 
 

@@ -1,6 +1,7 @@
 """Operators that move numbers about: parts, orders, shapes, sizes."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import paddle
@@ -140,11 +141,18 @@ def _average_pool_instructions(node: Node, inputs: list[Shape], outputs: list[Sh
 
 def _max_pool_shape(node: Node, inputs: list[Shape]) -> list[Shape]:
     attrs, (batch, channels, *size) = node.attrs, inputs[0]
-    axes = list(zip(size, attrs["kernel"], attrs["stride"], attrs["padding"], strict=True))
-    sides = [(side + 2 * pad - kernel) // step + 1 for side, kernel, step, pad in axes]
-    fits = all(side > 0 for side in sides) and all(2 * pad <= kernel for _, kernel, _, pad in axes)
+    axes = list(zip(size, attrs["kernel"], attrs["stride"], both_ends(attrs["padding"]), strict=True))
+    sides = [(side + sum(ends) - kernel) // step + 1 for side, kernel, step, ends in axes]
+    fits = all(side > 0 for side in sides) and all(2 * max(ends) <= kernel for _, kernel, _, ends in axes)
     need(node, fits, f"{size} pixels, kernel {attrs['kernel']}, padding {attrs['padding']}")
     return [(batch, channels, *sides)]
+
+
+def both_ends(padding: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the borders of a max pooling, at top and bottom, left and right: of its 2 or 4 numbers."""
+    if len(padding) == 2:
+        return [(each, each) for each in padding]
+    return [tuple(padding[:2]), tuple(padding[2:])]
 
 
 def _max_pool(node: Node, inputs: Tensors, params: Params) -> paddle.Tensor:
@@ -250,7 +258,7 @@ MOVING = {
         instructions=_average_pool_instructions,
     ),
     "max_pool": Operator(
-        "[kernel, stride, padding: 2 ints each]",
+        "[kernel, stride: 2 ints each; padding: 2, or 4: top, bottom, left, right]",
         _max_pool_shape,
         _max_pool,
         orders=SAME,

@@ -11,9 +11,8 @@ from compress.graph.ops.products import is_depthwise
 # Rows and columns of weights that Paddle-Lite's `gemv_fp16` works on at a time.
 ROWS, COLUMNS = 8, 16
 _PART = 4  # channels of the second part; no multiple of ROWS
-_NARROW = 16  # columns up to which another kernel pools
-_ROWS = {"kernel": [2, 1], "stride": [2, 1]}
-_COLUMNS = {"kernel": [1, 2], "stride": [1, 2]}
+NARROW = 16  # columns up to which Paddle-Lite pools 2x2 maxima by another kernel
+_POOL = {"kernel": [2, 2], "stride": [2, 2], "padding": [0, 0]}
 
 
 def split_gates(graph: Graph) -> Graph:
@@ -45,28 +44,29 @@ def split_gates(graph: Graph) -> Graph:
     return rebuilt(graph, nodes)
 
 
-def split_max_pools(graph: Graph) -> Graph:
-    """Write 2x2 max pooling with stride 2 in two steps, of rows and of columns, for FP16.
+def pad_max_pools(graph: Graph) -> Graph:
+    """Let 2x2 max pooling with stride 2 have a border on one side, which it does not reach, for FP16.
 
     Paddle-Lite's FP16 kernel for it (`pooling2x2s2p0_max_fp16`, of maps wider than 16) makes eight outputs
-    at a time and, in the lower row, takes the first eight columns where it ought to take the second. Windows
-    that are not square go to another kernel, which is right.
+    at a time and, in the lower row, takes the first eight columns where it ought to take the second. With a
+    border another kernel is taken, which is right; on a side of even length no window reaches it.
+
+    Raises:
+        NotImplementedError: both sides are odd, which no map of a network here is.
     """
     nodes: list[Node] = []
     for node in graph.nodes:
-        if not _pools_wrongly(graph, node):
-            nodes.append(node)
-            continue
-        rows = unused_name(graph, f"{node.name}.rows")
-        nodes.append(replace(node, name=rows, outputs=[rows], attrs={**_ROWS, "padding": [0, 0]}))
-        nodes.append(replace(node, inputs=[rows], attrs={**_COLUMNS, "padding": [0, 0]}))
+        *_, height, width = graph.shapes[node.inputs[0]]
+        plain = node.kind == "max_pool" and [node.attrs[key] for key in _POOL] == list(_POOL.values())
+        if plain and width > NARROW:
+            if height % 2 and width % 2:
+                raise NotImplementedError(
+                    f"'{node.name}' in FP16: 2x2 max pooling of {height}x{width} pixels"
+                )
+            border = [0, 1, 0, 0] if width % 2 else [0, 0, 0, 1]
+            node = replace(node, attrs={**node.attrs, "padding": border})
+        nodes.append(node)
     return rebuilt(graph, nodes)
-
-
-def _pools_wrongly(graph: Graph, node: Node) -> bool:
-    if node.kind != "max_pool" or graph.shapes[node.inputs[0]][3] <= _NARROW:
-        return False
-    return [list(node.attrs[key]) for key in ("kernel", "stride", "padding")] == [[2, 2], [2, 2], [0, 0]]
 
 
 def split_hard_swish(graph: Graph, quantised: Collection[str]) -> Graph:
