@@ -11,6 +11,7 @@ import numpy as np
 from tinypose.codecs import grouped, regressed
 from tinypose.codecs.bottom_up_targets import centred_heatmaps, grouped_heatmaps, offsets
 from tinypose.codecs.peaks import resize
+from tinypose.codecs.tag_maps import TagMaps
 from tinypose.codecs.tags import TagCodec
 from tinypose.console import out, table
 from tinypose.skeleton import load_skeleton
@@ -30,9 +31,9 @@ def main() -> None:
         seen = joints.copy()
         seen[..., 2] = rng.random(seen.shape[:2]) >= missing
         maps, tags = tagged_maps(rng, seen)
-        found, _ = grouped.decode(maps, tags)
+        found, _ = grouped.decode(maps, TagMaps(tags))
         name = f"tags, two a joint, {missing:.0%} of the joints missing, white noise in 512x512"
-        rows.append((name, len(found), milliseconds(lambda m=maps, t=tags: grouped.decode(m, t))))
+        rows.append((name, len(found), milliseconds(lambda m=maps, t=tags: grouped.decode(m, TagMaps(t)))))
         pair = outputs(rng, seen)
         for mirrored in (1, 2):
             each = {1.0: pair * mirrored}

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from tinypose.codecs.best_pixel import Blocks
-from tinypose.codecs.peaks import peaks, resize
+from tinypose.codecs.best_pixel import best_pixels
+from tinypose.codecs.peaks import peaks, resize, resize_one
+from tinypose.codecs.tag_maps import TagMaps
 
 JOINT_ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)  # trunk first
 NMS_KERNEL = 5
@@ -19,7 +20,7 @@ TAG_THRESHOLD = 1.0  # tags nearer than this are one person's
 
 def aggregate(
     scales: Mapping[float, Sequence[np.ndarray]], size: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, TagMaps]:
     """Bring the outputs for one picture at several scales, and mirrored, to one set of maps.
 
     Args:
@@ -28,30 +29,41 @@ def aggregate(
         size: width and height of the result, the picture's at scale 1.
 
     Returns:
-        Heatmaps float32 [J, H, W], the mean of all, and tags [T, J, H, W] of scale 1.
+        Heatmaps float32 [J, H, W], the mean of all, and tags of scale 1.
     """
     joints = len(scales[1.0][1])
-    heatmaps = None
-    tags = np.empty((len(scales[1.0]) // 2, joints, size[1], size[0]), np.float32)
-    for scale, outputs in scales.items():
-        fine = outputs[1].shape[:0:-1]
-        mean = sum(resize(coarse[:joints], fine) for coarse in outputs[::2]) + sum(outputs[1::2])
-        mean = resize(mean / np.float32(len(outputs) * len(scales)), size)
-        heatmaps = mean if heatmaps is None else heatmaps + mean
-        if scale == 1:
-            for coarse, target in zip(outputs[::2], tags, strict=True):
-                resize(resize(coarse[joints:], fine), size, out=target)
-    return heatmaps, tags
+    heatmaps = np.empty((joints, size[1], size[0]), np.float32)
+    for joint, heatmap in enumerate(heatmaps):
+        for number, outputs in enumerate(scales.values()):
+            fine = outputs[1].shape[:0:-1]
+            mean = sum(resize_one(coarse[joint], fine) for coarse in outputs[::2])
+            for each in outputs[1::2]:
+                mean += each[joint]
+            mean /= np.float32(len(outputs) * len(scales))
+            if number:
+                heatmap += resize_one(mean, size)
+            else:
+                resize_one(mean, size, heatmap)
+    coarse, fine = scales[1.0][::2], scales[1.0][1].shape[:0:-1]
+    return heatmaps, enlarged_tags([each[joints:] for each in coarse], fine, size)
+
+
+def enlarged_tags(maps: Sequence[np.ndarray], fine: tuple[int, int], size: tuple[int, int]) -> TagMaps:
+    """Return tags [T] of [J, h, w], enlarged first to `fine`, then to `size`, both width and height."""
+    height, width = maps[0].shape[1:]
+    if fine == (2 * width, 2 * height) and size == (4 * width, 4 * height):
+        return TagMaps(maps, factor=4)
+    return TagMaps([resize(resize(each, fine), size) for each in maps])
 
 
 def decode(
-    heatmaps: np.ndarray, tags: np.ndarray, threshold: float = 0.1, most: int = 30
+    heatmaps: np.ndarray, tags: TagMaps, threshold: float = 0.1, most: int = 30
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find all people.
 
     Args:
         heatmaps: float32 [J, H, W].
-        tags: float32 [T, J, H, W].
+        tags: of the same size.
         threshold: a joint that grouping starts from is above it.
         most: so many candidates a joint, and people that others may join.
 
@@ -66,14 +78,14 @@ def decode(
 
 
 def candidates(
-    heatmaps: np.ndarray, tags: np.ndarray, threshold: float, most: int
+    heatmaps: np.ndarray, tags: TagMaps, threshold: float, most: int
 ) -> tuple[list[np.ndarray], int]:
     """Return each joint's highest points, float32 [n, 3 + T]: x, y, value, tags; and T."""
     found = []
     for joint, heatmap in enumerate(heatmaps):
         x, y, value = peaks(heatmap, NMS_KERNEL, most, threshold)
-        found.append(np.column_stack([x, y, value, tags[:, joint, y, x].T]).astype(np.float32))
-    return found, len(tags)
+        found.append(np.column_stack([x, y, value, tags.at(joint, x, y).T]).astype(np.float32))
+    return found, tags.count
 
 
 def group(
@@ -130,21 +142,19 @@ def adjust(heatmaps: np.ndarray, people: np.ndarray) -> None:
     people[person, joint, :2] = _quarter(heatmaps, joint, x, y)
 
 
-def refine(heatmaps: np.ndarray, tags: np.ndarray, people: np.ndarray) -> None:
+def refine(heatmaps: np.ndarray, tags: TagMaps, people: np.ndarray) -> None:
     """Give people the joints that they lack, in place: the best of height less rounded tag distance."""
     found = people[..., 2] > 0
-    places = people[..., :2].astype(int)
-    joints = np.arange(len(heatmaps))
-    own = tags[:, joints, places[..., 1], places[..., 0]]  # [T, P, J]
-    counts = np.maximum(found.sum(axis=1), 1).astype(np.float32)
-    means = (own * found).sum(axis=2) / counts  # [T, P]
-    for joint in joints:
+    sums = np.zeros((tags.count, len(people)), np.float32)
+    for joint, having in enumerate(found.T):
+        sums[:, having] += tags.at(joint, *people[having, joint, :2].astype(int).T)
+    means = sums / np.maximum(found.sum(axis=1), 1).astype(np.float32)
+    for joint, heatmap in enumerate(heatmaps):
         lacking = np.flatnonzero(~found[:, joint])
-        if not len(lacking):
+        if not len(lacking) or heatmap.max() <= 0:
             continue
-        places = Blocks(heatmaps[joint], tags[:, joint]).best(means[:, lacking])
-        y, x = np.divmod(places, heatmaps.shape[2])
-        values = heatmaps[joint, y, x]
+        x, y = best_pixels(heatmap, tags, joint, means[:, lacking])
+        values = heatmap[y, x]
         positive = values > 0
         who, x, y = lacking[positive], x[positive], y[positive]
         people[who, joint, :2] = _quarter(heatmaps, np.full(len(x), joint), x, y)

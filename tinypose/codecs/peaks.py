@@ -43,8 +43,13 @@ def resize(maps: np.ndarray, size: tuple[int, int], out: np.ndarray | None = Non
             return maps
         out = np.empty((len(maps), size[1], size[0]), np.float32)
     for source, target in zip(maps, out, strict=True):
-        cv2.resize(np.ascontiguousarray(source, np.float32), size, dst=target)
+        resize_one(source, size, target)
     return out
+
+
+def resize_one(source: np.ndarray, size: tuple[int, int], out: np.ndarray | None = None) -> np.ndarray:
+    """Do as `resize` with one map [H, W]; the result is a new array, or `out`."""
+    return cv2.resize(np.ascontiguousarray(source, np.float32), size, dst=out)
 
 
 def enlarge(maps: np.ndarray, factor: int) -> np.ndarray:
@@ -54,16 +59,16 @@ def enlarge(maps: np.ndarray, factor: int) -> np.ndarray:
     """
     if factor == 1:
         return maps
+    # Columns first, while maps are small: what is written column by column is written slowly.
     count, height, width = maps.shape
-    rows = np.empty((count, height, factor, width), np.float32)
-    step = np.diff(maps, axis=1, append=maps[:, -1:]) / np.float32(factor)
+    wide = np.empty((count, height, width, factor), np.float32)
+    step = np.diff(maps, axis=2, append=maps[..., -1:]) / np.float32(factor)
     for part in range(factor):
-        rows[:, :, part] = maps + part * step
-    rows = rows.reshape(count, height * factor, width)
-    result = np.empty((*rows.shape, factor), np.float32)
-    step = np.diff(rows, axis=2, append=rows[..., -1:]) / np.float32(factor)
-    result[..., 0] = rows
-    for part in range(1, factor):
-        rows += step
-        result[..., part] = rows
-    return result.reshape(count, height * factor, width * factor)
+        wide[..., part] = maps + part * step
+    result = np.empty((count, height * factor, width * factor), np.float32)
+    for map_, rows in zip(result, wide.reshape(count, height, -1), strict=True):
+        step = np.diff(rows, axis=0, append=rows[-1:]) / np.float32(factor)
+        for part in range(factor):
+            map_[part::factor] = rows
+            rows += step
+    return result

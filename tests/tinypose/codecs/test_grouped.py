@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from tinypose.codecs import grouped
+from tinypose.codecs.best_pixel import best_pixels
+from tinypose.codecs.peaks import resize
+from tinypose.codecs.tag_maps import TagMaps
 from tinypose.codecs.tags import TagCodec
 from tinypose.skeleton import load_skeleton
 
@@ -15,13 +18,19 @@ def load(shared, name):
     case = np.load(shared / "reference" / f"case_higherhrnet_group_{name}.npz")
     heatmaps = case["heatmap"][0].astype(np.float32)
     tags = np.ascontiguousarray(case["tag"][0].astype(np.float32).transpose(3, 0, 1, 2))
-    return case, heatmaps, tags
+    return case, heatmaps, TagMaps(tags)
 
 
 def grouped_people(case, heatmaps, tags):
     most = int(case["max_num_people"])
     found, width = grouped.candidates(heatmaps, tags, float(case["detection_threshold"]), most)
     return grouped.group(found, width, most, bool(case["ignore_too_much"])), found
+
+
+def whole(tags, size, joints):
+    """Return all pixels' tags, [J, H, W, T]."""
+    y, x = np.indices(size).reshape(2, -1)
+    return np.stack([tags.at(joint, x, y).T.reshape(*size, -1) for joint in joints])
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -78,7 +87,7 @@ def test_outputs_of_scales_and_mirror_images_become_one(shared):
     heatmaps, tags = grouped.aggregate({1.0: pairs[1.0]}, size)
     np.testing.assert_allclose(heatmaps, case["single_heatmap"][0], atol=1e-6)
     np.testing.assert_allclose(
-        tags[:, [0, 1, 5, 16]].transpose(1, 2, 3, 0), case["tag"][0].astype(np.float32), atol=1e-5
+        whole(tags, (size[1], size[0]), [0, 1, 5, 16]), case["tag"][0].astype(np.float32), atol=1e-5
     )
 
 
@@ -101,11 +110,32 @@ def test_filling_in_finds_the_best_pixel(spread):
             if heatmaps[joint, row, column] > 0:
                 person[joint, 2] = heatmaps[joint, row, column]
                 person[joint, :2] = column, row
-    grouped.refine(heatmaps, tags, people)
+    grouped.refine(heatmaps, TagMaps(tags), people)
     np.testing.assert_allclose(people[..., 2], expected[..., 2])
     np.testing.assert_array_equal(people[..., :2].astype(int), expected[..., :2].astype(int))
 
 
+def test_tags_read_where_they_are_needed_are_those_of_enlarged_maps():
+    rng = np.random.default_rng(0)
+    coarse = rng.normal(size=(2, 3, 9, 7)).astype(np.float32)
+    whole_maps = TagMaps([resize(resize(each, (14, 18)), (28, 36)) for each in coarse])
+    read = TagMaps(coarse, factor=4)
+    y, x = np.indices((36, 28)).reshape(2, -1)
+    heatmap = rng.random((36, 28), np.float32)
+    for joint in range(3):
+        np.testing.assert_allclose(read.at(joint, x, y), whole_maps.at(joint, x, y), atol=1e-6)
+        for (low, high), (least, greatest) in zip(
+            read.extremes(joint), whole_maps.extremes(joint), strict=True
+        ):
+            assert (low <= least + 1e-6).all() and (high >= greatest - 1e-6).all()
+        wanted = 3 * rng.normal(size=(2, 20)).astype(np.float32)
+        np.testing.assert_array_equal(
+            best_pixels(heatmap, read, joint, wanted), best_pixels(heatmap, whole_maps, joint, wanted)
+        )
+
+
 def test_an_empty_map_has_nobody():
-    keypoints, scores = grouped.decode(np.zeros((17, 8, 8), np.float32), np.zeros((1, 17, 8, 8), np.float32))
+    keypoints, scores = grouped.decode(
+        np.zeros((17, 8, 8), np.float32), TagMaps(np.zeros((1, 17, 8, 8), np.float32))
+    )
     assert keypoints.shape == (0, 17, 3) and scores.shape == (0,)
