@@ -1,10 +1,17 @@
-"""What several of these tests share: a real HTTP server on this machine that misbehaves as told."""
+"""What several of these tests share: a real HTTP server that misbehaves as told, a kill, drawn videos."""
 
 import http.server
+import itertools
+import os
 import re
 import threading
+from pathlib import Path
 
 import pytest
+
+from tinypose.config import DatasetConfig
+from tinypose.data.synthetic.video_set import draw_videos
+from tinypose.detection.config import load_detector_config
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -75,3 +82,68 @@ def server(monkeypatch):
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def killed_at(monkeypatch):
+    """Do some work, stopped dead where the file of that number is about to take its name; was it stopped?"""
+
+    class Killed(BaseException):
+        pass
+
+    replace = os.replace
+
+    def run(work, moment: int) -> bool:
+        counter = itertools.count(1)
+
+        def killing(source, target):
+            if next(counter) == moment:
+                raise Killed
+            replace(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", killing)
+            try:
+                work()
+            except Killed:
+                return True
+        return False
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory) -> Path:
+    """Two drawn videos of a second, with who is who."""
+    folder = tmp_path_factory.mktemp("drawn") / "videos"
+    draw_videos(folder, 2, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fairmot_config(videos):
+    """FairMOT as thin as it gets, to be trained on `videos`; takes settings of `train`."""
+
+    def config(**train):
+        overrides = [f"train.{key}={value}" for key, value in train.items()]
+        return load_detector_config(
+            "fairmot_synthetic",
+            [
+                f"data.train.annotations={videos / 'annotations.json'}",
+                f"data.train.images={videos / 'sequences'}",
+                "data.val=null", "input.width=96", "input.height=64", "model.width=8", "model.looks=8",
+                "train.workers=0", *overrides,
+            ],
+        )  # fmt: skip
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def video_sets(videos):
+    """`videos` as so many data sets."""
+
+    def sets(count: int) -> list[DatasetConfig]:
+        return [DatasetConfig(annotations=videos / "annotations.json", images=videos / "sequences")] * count
+
+    return sets

@@ -17,15 +17,8 @@ from tinypose.data.synthetic.video import draw_video
 from tinypose.data.synthetic.video_set import draw_videos
 from tinypose.data.tracked import TrackedPicture, load_tracked, make_tracked_batch, see
 from tinypose.data.tracks import read_tracks
-from tinypose.detection.config import TrackedConfig, load_detector_config
+from tinypose.detection.config import TrackedConfig
 from tinypose.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("drawn") / "videos"
-    draw_videos(folder, 2, seed=3, size=(160, 96), people=(3, 4), seconds=1.0, rate=8)
-    return folder
 
 
 def test_text_json_and_film_say_the_same(videos):
@@ -94,28 +87,10 @@ def test_bounds_of_the_command(tmp_path, arguments, says):
     assert isinstance(result.exception, UserError) and says in str(result.exception)
 
 
-def config_of(videos, **train):
-    overrides = [f"train.{key}={value}" for key, value in train.items()]
-    return load_detector_config(
-        "fairmot_synthetic",
-        [
-            f"data.train.annotations={videos / 'annotations.json'}",
-            f"data.train.images={videos / 'sequences'}",
-            "data.val=null", "input.width=96", "input.height=64", "model.width=8", "model.looks=8",
-            "train.workers=0", *overrides,
-        ],
-    )  # fmt: skip
-
-
-def sets(videos, count):
-    annotations = videos / "annotations.json"
-    return [DatasetConfig(annotations=annotations, images=videos / "sequences")] * count
-
-
-def test_people_of_several_sets_are_different_people(videos, tmp_path):
-    config = config_of(videos)
-    one, lines = load_tracked(sets(videos, 1), config)
-    two, _ = load_tracked(sets(videos, 2), config)
+def test_people_of_several_sets_are_different_people(videos, tmp_path, fairmot_config, video_sets):
+    config = fairmot_config()
+    one, lines = load_tracked(video_sets(1), config)
+    two, _ = load_tracked(video_sets(2), config)
     assert two.identities == 2 * one.identities and len(two.people) == 2 * len(one.people)
     assert f"{one.identities} people to tell apart" in lines[0]
     later = two.people[len(one.people)]
@@ -126,16 +101,16 @@ def test_people_of_several_sets_are_different_people(videos, tmp_path):
         del each["track_id"]
     (tmp_path / "boxes.json").write_text(json.dumps(nameless))
     boxes = DatasetConfig(annotations=tmp_path / "boxes.json", images=videos / "sequences")
-    mixed, _ = load_tracked([*sets(videos, 1), boxes], config)
+    mixed, _ = load_tracked([*video_sets(1), boxes], config)
     assert mixed.identities == one.identities
     assert (mixed.people[-1].identities == -1).all()
     with pytest.raises(UserError, match="nobody to tell apart"):
         load_tracked([boxes], config)
 
 
-def test_the_mot_challenges_folders_are_the_same_set(videos):
-    config = config_of(videos)
-    one, _ = load_tracked(sets(videos, 1), config)
+def test_the_mot_challenges_folders_are_the_same_set(videos, fairmot_config, video_sets):
+    config = fairmot_config()
+    one, _ = load_tracked(video_sets(1), config)
     folder = videos / "sequences"
     two, _ = load_tracked([DatasetConfig(annotations=folder, images=folder, format="mot")], config)
     assert one.identities == two.identities and len(one.people) == len(two.people)
@@ -147,8 +122,8 @@ def test_the_mot_challenges_folders_are_the_same_set(videos):
     assert batches[0].images.shape == batches[1].images.shape
 
 
-def test_batches_are_the_same_each_time_and_vary_by_epoch(videos):
-    tracked, _ = load_tracked(sets(videos, 1), config_of(videos))
+def test_batches_are_the_same_each_time_and_vary_by_epoch(fairmot_config, video_sets):
+    tracked, _ = load_tracked(video_sets(1), fairmot_config())
     one, same, next_epoch = (make_tracked_batch(tracked, epoch, np.arange(4)) for epoch in (0, 0, 1))
     np.testing.assert_array_equal(one.images, same.images)
     assert not np.array_equal(one.images, next_epoch.images)

@@ -1,7 +1,6 @@
 """The engine: a run that is stopped or killed ends as one that was not; bad input is named."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -158,29 +157,12 @@ def test_a_killed_run_leaves_no_processes_behind(config_file, tmp_path):
     assert not [child for child in children if child.exists()]
 
 
-def test_a_run_killed_inside_every_write_goes_on_to_the_same_end(config_file, whole, tmp_path, monkeypatch):
+def test_a_run_killed_inside_every_write_goes_on_to_the_same_end(config_file, whole, tmp_path, killed_at):
     """Stop dead where a file is about to take its name, at each such moment of the run in turn."""
-
-    class Killed(BaseException):
-        pass
-
-    replace, count, moment = os.replace, 0, 0
-
-    def killing(source, target):
-        nonlocal count
-        count += 1
-        if count == moment:
-            raise Killed
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", killing)
     config = load_config(config_file)
-    for moment in (1, 3, 7, 10, 11, 13, 17, 1000):  # noqa: B007 (`killing` reads it)
-        count = 0
-        try:
-            train(config, tmp_path / "run", resume=True)
-        except Killed:
-            continue
+    for moment in (1, 3, 7, 10, 11, 13, 17):
+        killed_at(lambda: train(config, tmp_path / "run", resume=True), moment)
+    train(config, tmp_path / "run", resume=True)
     assert_same_run(tmp_path / "run", whole)
 
 
