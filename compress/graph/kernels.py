@@ -11,8 +11,9 @@ in million instructions:
 
 | | 128x96: counted (estimated) | 256x192 |
 |---|---|---|
-| TinyPose, all in INT8, with `sdot` | 33.9 (34.0) | 107.9 (107.6) |
-| without | 44.9 (45.0) | 148.0 (147.7) |
+| TinyPose, FP32 | 39.2 (39.2) | 138.5 (138.2) |
+| all in INT8, with `sdot` | 33.9 (34.0) | 107.9 (107.0) |
+| without | 44.9 (44.9) | 148.0 (147.2) |
 """
 
 import math
@@ -56,7 +57,7 @@ def convolution(
         if whole:
             return 0.14 * macs + 10_000 if strides == 1 else 0.44 * macs + 30_000
         if strides == 1 or outputs * depth < 4 * strides * pixels:  # directly
-            factor, each = (0.337, 2.85) if kernel == "float" else (0.156, 2.69)
+            factor, each = (0.337, 1.9) if kernel == "float" else (0.156, 2.69)
             return factor * macs + each * outputs * pixels
     # As a product, for which the pixels under the kernel are copied into a matrix first.
     product = _product(outputs // groups, depth * taps, pixels, kernel, sdot)
@@ -124,7 +125,7 @@ def _copied(
 
 def _product(outputs: int, depth: int, pixels: int, kernel: Kernel, sdot: bool) -> float:
     """Return the instructions of a product [outputs, depth] x [depth, pixels]."""
-    if pixels == 1:
+    if pixels == 1 and (sdot or kernel in ("float", "half")):
         factor, fixed = {"float": (0.45, 6_500), "half": (0.3, 5_600)}.get(kernel, (0.19, 6_300))
         return factor * outputs * depth + fixed
     across, quarters = pixels // 12 + 0.28 * math.ceil(pixels % 12 / 4), math.ceil(depth / 4)

@@ -239,7 +239,7 @@ MOVING = {
         lambda node, inputs, params: F.interpolate(inputs[0], size=node.attrs["size"], mode="nearest"),
         orders=SAME,
         factors=SAME,
-        instructions=9.4,
+        instructions=10.2,
     ),
     "resize_bilinear": Operator(
         "[size: 2 ints; align_corners], half-pixel centres without align_corners",
@@ -247,7 +247,7 @@ MOVING = {
         _resize_bilinear,
         orders=SAME,
         factors=SAME,
-        instructions=15.0,
+        instructions=21.8,
     ),
     "average_pool": Operator(
         "[size: 2 ints of the output] adaptive average pooling",
