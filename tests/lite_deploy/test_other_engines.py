@@ -1,20 +1,26 @@
 """OpenVINO, MNN and ncnn: what their converters make computes the same, and missing ones are said."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from compress.graph.run import run_numpy
+from compress.quant.scales import quantise
+from compress.quant.simulate import Simulation
 from lite_deploy.bench.plan import fits
 from lite_deploy.cli import app
 from lite_deploy.engines import open_model
 from lite_deploy.export import write_others
-from lite_deploy.write.others import check_engines, other_versions
+from lite_deploy.write.ncnn_int8 import Convolution, quantise_ncnn
+from lite_deploy.write.onnx import write_onnx
+from lite_deploy.write.others import check_engines, other_versions, write_other
 from tinypose.artifact import other_engines
 from tinypose.artifact.engines import choose_model
-from tinypose.artifact.other_engines import MODULES
-from tinypose.artifact.record import read_artifact, write_artifact
+from tinypose.artifact.other_engines import MODULES, OPENERS
+from tinypose.artifact.record import ModelRecord, read_artifact, record_file, write_artifact
 from tinypose.artifact.trial import trust
 from tinypose.cli import app as tinypose
 from tinypose.errors import UserError
@@ -51,7 +57,8 @@ def test_export_makes_them(exported, tmp_path):
 def test_the_models_are_there_and_described(folder):
     artifact = read_artifact(folder)
     found = {each.name: each for each in artifact.models}
-    assert {"openvino_fp32", "openvino_int8", "mnn_fp32", "ncnn_fp32"} <= found.keys()
+    expected = {"openvino_fp32", "openvino_int8", "mnn_fp32", "ncnn_fp32", "ncnn_int8"}
+    assert expected == found.keys() - {"onnx_fp32", "onnx_int8"}
     assert [each.file for each in found["ncnn_fp32"].files] == ["ncnn_fp32.param", "ncnn_fp32.bin"]
     assert {"openvino", "mnn", "ncnn", "pnnx"} <= artifact.tools.keys()
     listed = {file.file for model in artifact.models for file in model.files} | {"pose.json"}
@@ -81,8 +88,9 @@ def test_verify_takes_them_and_int8_keeps_our_ranges(folder):
     parity = {each.model: each for each in read_artifact(folder).parity}
     for name in ("openvino_fp32", "mnn_fp32", "ncnn_fp32"):
         assert parity[name].difference <= 1e-4 and parity[name].moved == 0
-    assert parity["openvino_int8"].correlation > 0.9 * parity["onnx_int8"].correlation
-    assert parity["openvino_int8"].difference > 1e-3  # it is in INT8
+    for name in ("openvino_int8", "ncnn_int8"):
+        assert parity[name].correlation > 0.9 * parity["onnx_int8"].correlation
+        assert parity[name].difference > 1e-3  # it is in INT8
 
 
 @pytest.mark.parametrize("engine", MODULES)
@@ -112,6 +120,80 @@ def test_the_benchmark_measures_them_in_python_only(folder):
         assert found and set(found.values()) == {expected}
 
 
+@pytest.mark.slow
+def test_bench_measures_them_here(folder, tmp_path):
+    """The whole way of `--device local`: a process a visit, outputs compared, a line a model."""
+    models = ["openvino_fp32", "openvino_int8", "mnn_fp32", "ncnn_fp32", "ncnn_int8"]
+    few = [
+        "--rounds",
+        "1",
+        "--max-rounds",
+        "1",
+        "--runs",
+        "3",
+        "--warmup-seconds",
+        "0.1",
+        "--cool-seconds",
+        "0",
+    ]
+    arguments = [
+        str(folder),
+        "--device",
+        "local",
+        "--threads",
+        "1",
+        "--output",
+        str(tmp_path / "r.jsonl"),
+        *few,
+    ]
+    named = [word for name in models for word in ("--model", name)]
+    result = CliRunner().invoke(app, ["bench", *arguments, *named])
+    assert result.exit_code == 0, (result.output, result.exception)
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    visits = {line["model"]: line for line in lines if line["kind"] == "visit"}
+    assert visits.keys() == set(models)
+    for name, visit in visits.items():
+        assert visit["engine"] == name.split("_")[0] and visit["runner"] == "python"
+        assert len(visit["network_ms"]) == 3 and min(visit["network_ms"]) > 0
+
+
+def test_ncnn_int8_computes_what_the_interpreter_does(int8_graph, int8_scales, pictures, tmp_path):
+    """Sums of whole numbers have one right result, depthwise and not; only roundings may fall otherwise."""
+    quantised = quantise(int8_graph, int8_scales)
+    write_onnx(int8_graph, tmp_path / "model_int8.onnx", quantised)
+    files = write_other(tmp_path / "model_int8.onnx", "ncnn", "int8", (1, 3, 32, 24))
+    content = files[1].read_bytes()
+    assert all(each.weight.tobytes() in content for each in quantised.values())
+    described = tuple(record_file(each) for each in files)
+    record = ModelRecord(name="n", engine="ncnn", target="any", precision="int8", files=described)
+    (found,) = OPENERS["ncnn"](files, record, ["heatmaps"], 1)(pictures)
+    (expected,) = Simulation(int8_graph, int8_scales)(pictures)
+    (plain,) = run_numpy(int8_graph, pictures)
+    assert np.abs(found - expected).mean() < 0.1 * np.abs(plain - expected).mean()
+
+
+def test_ncnn_models_that_ranges_do_not_fit_are_refused(tmp_path):
+    param, numbers = tmp_path / "m.param", tmp_path / "m.bin"
+    weight = np.arange(8, dtype=np.float32).reshape(2, 4, 1, 1)
+    one = Convolution("one", weight, weight.astype(np.int8), np.ones(2, np.float32), 1.0)
+    layer = "Convolution conv_0 1 1 in0 out0 0=2 1=1 5=0 6=8"
+    data = bytes(4) + weight.tobytes()
+
+    def said(line, content, convolution=one):
+        param.write_text(f"7767517\n2 2\nInput in0 0 1 in0\n{line}\n")
+        numbers.write_bytes(content)
+        with pytest.raises(UserError) as error:
+            quantise_ncnn(param, numbers, [convolution])
+        assert numbers.read_bytes() == content
+        return str(error.value)
+
+    assert "are not in its model" in said(layer, data[:-1])
+    assert "are twice in its model" in said(layer, data + data)
+    assert "0 convolutions where ONNX has 1" in said("ReLU r 1 1 in0 out0", data)
+    assert "another convolution" in said(layer.replace("6=8", "6=16"), data)
+    assert "has 2 groups" in said(layer, data, replace(one, groups=2))
+
+
 @pytest.mark.parametrize("engine", MODULES)
 def test_a_missing_engine_is_one_line(folder, engine, monkeypatch, tmp_path):
     monkeypatch.setitem(other_engines.MODULES, engine, "no_such_engine")
@@ -124,8 +206,6 @@ def test_a_missing_engine_is_one_line(folder, engine, monkeypatch, tmp_path):
 
 def test_an_unknown_engine_and_a_damaged_model_are_one_line(folder, tmp_path):
     import shutil
-
-    from tinypose.artifact.record import record_file
 
     with pytest.raises(UserError, match="engine 'tensorrt': expected one of: openvino, mnn, ncnn"):
         check_engines(["tensorrt"])
