@@ -46,6 +46,12 @@ class TrainConfig(Section):
         description="steps in which the average begins to be slow, as MMEngine counts them",
     )
     amp: bool = Field(False, description="mixed precision, FP16 and FP32; on a GPU only")
+    channels_last: bool = Field(
+        False, description="Paddle lays tensors out as its kernels like them best; with amp, without static"
+    )
+    pinned: bool = Field(
+        False, description="batches wait in pinned memory, and come to the GPU beside the step before"
+    )
     static: bool = Field(True, description="compile the step into one static graph")
 
     workers: int = Field(2, ge=0, le=256, description="processes that make batches; 0: make them in between")

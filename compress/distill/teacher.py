@@ -14,6 +14,7 @@ from compress.distill.resample import sampling
 from compress.distill.whole_pictures import check_whole
 from tinypose.config import CONFIGS, Config, DistillConfig, find_config, load_config
 from tinypose.data.examples import Batch, TrainingSet, variant
+from tinypose.engine.device import on_device
 from tinypose.errors import UserError
 from tinypose.files import read_json, sha256, write_json
 from tinypose.models import build_model
@@ -141,7 +142,7 @@ class Teacher:
             The outputs, heatmaps [N, J, h, w] at the student's pixels, and features float32 [N, C, h, w]
             there, or None if they are not wanted.
         """
-        images = paddle.to_tensor(batch.wide if self.own_crop else batch.images)
+        images = on_device(batch.wide if self.own_crop else batch.images)
         features, *outputs = self.forward(images)
         if self.settings.flip:
             _, *mirrored = self.forward(images.flip(3))

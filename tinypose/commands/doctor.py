@@ -37,7 +37,10 @@ def doctor() -> None:
     columns = ("device", "precision", "loss", "furthest from the CPU", "near enough")
     out.print(table("a training step", columns, rows))
     if not device.is_gpu:
-        out.print("not run: a step on a GPU, in FP32 and in mixed precision: there is none here")
+        out.print(
+            "not run: a step on a GPU, in FP32, in mixed precision and with channels last, from pinned "
+            "memory: there is none here"
+        )
     wrong = bad_pairs(found)
     for line in wrong:
         err.print(line, style="red", markup=False)

@@ -10,7 +10,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
@@ -49,6 +49,7 @@ def open_loader(
     last: int,
     workers: int,
     share: tuple[int, int] = (0, 1),
+    ready: Callable[[Batch], Batch] | None = None,
 ) -> Iterator[Loader]:
     """Give the batches from number `first` to before number `last`; batch b is step b % steps of an epoch.
 
@@ -58,6 +59,7 @@ def open_loader(
         last: number after the last batch.
         workers: processes; 0: a batch is made when it is asked for.
         share: (rank, processes) of a training that is spread over processes.
+        ready: what the thread that receives them does with the workers' batches.
     """
     if workers == 0:
         yield Loader(numbered_batch(people, number, share) for number in range(first, last))
@@ -75,7 +77,7 @@ def open_loader(
             there.close()  # the worker's end is its alone: when it ends, reading here ends
             pipes.append(here)
             processes.append(process)
-        yield Loader(_received(pipes, last - first, stopped))
+        yield Loader(_received(pipes, last - first, stopped, ready))
     finally:
         stopped.set()
         for process in processes:
@@ -93,9 +95,14 @@ def numbered_batch(people: AnySet, number: int, share: tuple[int, int]) -> Batch
     return make(people, epoch, batch_numbers(people, epoch, step, share), step)
 
 
-def _received(pipes: list[Connection], count: int, stopped: threading.Event) -> Iterator[Batch]:
+def _received(
+    pipes: list[Connection],
+    count: int,
+    stopped: threading.Event,
+    ready: Callable[[Batch], Batch] | None,
+) -> Iterator[Batch]:
     """Yield what the workers send, received ahead by a thread."""
-    ready: queue.Queue[Batch | UserError] = queue.Queue(AHEAD)
+    waiting: queue.Queue[Batch | UserError] = queue.Queue(AHEAD)
 
     def receive() -> None:
         for number in range(count):
@@ -103,16 +110,21 @@ def _received(pipes: list[Connection], count: int, stopped: threading.Event) -> 
                 item = pipes[number % len(pipes)].recv()
             except (EOFError, OSError):
                 item = UserError("a process that makes batches has ended; was it killed, or out of memory?")
+            if ready is not None and not isinstance(item, UserError):
+                try:
+                    item = ready(item)
+                except (OSError, RuntimeError, MemoryError) as error:  # the taker would wait for ever
+                    item = UserError(f"train.pinned: a batch cannot be kept in pinned memory: {error}")
             while not stopped.is_set():
                 with suppress(queue.Full):
-                    ready.put(item, timeout=0.1)
+                    waiting.put(item, timeout=0.1)
                     break
             if stopped.is_set() or isinstance(item, UserError):
                 return
 
     threading.Thread(target=receive, daemon=True).start()
     for _ in range(count):
-        item = ready.get()
+        item = waiting.get()
         if isinstance(item, UserError):
             raise item
         yield item

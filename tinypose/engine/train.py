@@ -2,6 +2,7 @@
 
 import time
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tinypose.data.examples import Batch
 from tinypose.data.loader import Loader, open_loader
 from tinypose.engine import checkpoint, parallel
 from tinypose.engine.curves import check_visualdl, draw_curves, write_visualdl
-from tinypose.engine.device import choose_device
+from tinypose.engine.device import choose_device, layout, on_device, put_waiting
 from tinypose.engine.loss import PoseObjective
 from tinypose.engine.optimiser import Average, make_optimiser, rate_at
 from tinypose.engine.progress import StopRequest, TrainingBar
@@ -75,7 +76,7 @@ def start_weights(net: nn.Layer, config: Config, quiet: bool = False) -> None:
 
 def batch_inputs(batch: Batch) -> tuple[paddle.Tensor, list[paddle.Tensor]]:
     """Return what `PoseObjective` takes."""
-    return paddle.to_tensor(batch.images), [paddle.to_tensor(each) for each in batch.targets]
+    return on_device(batch.images), [on_device(each) for each in batch.targets]
 
 
 def fit(
@@ -109,7 +110,7 @@ def fit(
     output = Path(output)
     if config.train.visualdl:
         check_visualdl()
-    device = choose_device(config.train.amp)
+    device = choose_device(config.train)
     rank, processes = device.rank, device.processes
     quiet = quiet or rank > 0
     with claim_folder(output) if rank == 0 else nullcontext():
@@ -125,8 +126,10 @@ def fit(
             with ExitStack() as stack:
                 stop = stack.enter_context(StopRequest())
                 share = (rank, processes)
+                stack.enter_context(layout(device.channels_last))
+                ready = device.waiting and partial(put_waiting, place=device.waiting)
                 loader = stack.enter_context(
-                    open_loader(run.people, standing.number, run.steps, config.train.workers, share)
+                    open_loader(run.people, standing.number, run.steps, config.train.workers, share, ready)
                 )
                 bar = TrainingBar(standing.number, run.people.steps, config.train.epochs, quiet)
                 stack.enter_context(parallel.answered(processes, output))

@@ -15,6 +15,7 @@ from tinypose.detection.detector import Detector
 from tinypose.detection.fairmot import FairMOT, FairMOTMaps
 from tinypose.detection.measure import box_ap, detect_all
 from tinypose.detection.weights import build_detector
+from tinypose.engine.device import on_device
 from tinypose.engine.fairmot_loss import SIZE_WEIGHT, TARGETS, detection_loss, looks_loss, weighted_sum
 from tinypose.engine.task import Task, Validation
 from tinypose.engine.train import fit
@@ -88,7 +89,7 @@ def start_weights(net: FairMOT, source: str) -> None:
 
 def batch_inputs(batch: Batch) -> tuple[paddle.Tensor, list[paddle.Tensor]]:
     """Return what `FairMOTObjective` takes."""
-    return paddle.to_tensor(batch.images), [paddle.to_tensor(each) for each in batch.targets]
+    return on_device(batch.images), [on_device(each) for each in batch.targets]
 
 
 def _validation(config: FairMOTDetectorConfig) -> Validation | None:

@@ -16,6 +16,8 @@ import yaml
 from tinypose.config import CONFIGS, Config, load_config
 from tinypose.data.synthetic import draw_set
 from tinypose.engine import checkpoint
+from tinypose.engine import train as engine_train
+from tinypose.engine.device import Device
 from tinypose.engine.loss import PoseObjective
 from tinypose.engine.train import batch_inputs, fit
 from tinypose.errors import UserError
@@ -171,6 +173,21 @@ def test_workers_change_nothing(workers, config_file, whole, tmp_path):
     process = start(config_file, tmp_path / "run", f"train.workers={workers}")
     assert process.wait(180) == 0
     assert_same_run(tmp_path / "run", whole)
+
+
+def test_batches_that_wait_on_a_device_change_nothing(config_file, whole, tmp_path, monkeypatch):
+    """The way of pinned memory, with the processor's in its place; no room there ends the run with a line."""
+    waiting = Device("cpu", waiting=paddle.CPUPlace())
+    monkeypatch.setattr(engine_train, "choose_device", lambda settings: waiting)
+    train(load_config(config_file, ["train.workers=2"]), tmp_path / "run")
+    assert_same_run(tmp_path / "run", whole)
+
+    def no_room(batch, place):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(engine_train, "put_waiting", no_room)
+    with pytest.raises(UserError, match=r"train\.pinned: .* no room"):
+        train(load_config(config_file, ["train.workers=2"]), tmp_path / "other")
 
 
 def test_the_static_graph_computes_the_same(config_file, whole, tmp_path):
