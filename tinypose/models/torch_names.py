@@ -1,7 +1,9 @@
-"""Parameters' names in the PyTorch repositories of HRNet's family, brought to ours.
+"""Parameters' names in the PyTorch repositories of HRNet's family and of PoseResNet, brought to ours.
 
-HRNet/DEKR and the adaptive network of Sun et al. 2020 name their layers alike. PyTorch's batch norm
-statistics are `running_mean` and `running_var`, or already `_mean` and `_variance`.
+HRNet (leoxiaobin/deep-high-resolution-net.pytorch), HRNet/DEKR and the adaptive network of Sun et al. 2020
+name their layers alike; MMPose puts `backbone.` and `keypoint_head.` or `head.` before the same names.
+PoseResNet (microsoft/human-pose-estimation.pytorch) has torchvision's names. PyTorch's batch norm statistics
+are `running_mean` and `running_var`, or already `_mean` and `_variance`.
 """
 
 import re
@@ -49,6 +51,7 @@ _RULES = [
         r"(multi_level_layers_4x_\w+)\.(\d)\.0\.bn(\d)",
         lambda m: f"offset_head.{m[1]}.branches.{m[2]}.norm{m[3]}",
     ),
+    (r"final_layer", lambda m: "final_conv"),
     (r"deconv_layers\.0\.0\.(\d)", lambda m: f"offset_head.deconv_layers.{m[1]}"),
     (rf"deconv_layers\.0\.1\.0\.{_BLOCK}", lambda m: f"offset_head.deconv_layers.3.conv{m[2]}.{_part(m[1])}"),
     (rf"head_heatmap\.0\.0\.{_BLOCK}", lambda m: f"offset_head.head_heatmap.0.conv{m[2]}.{_part(m[1])}"),
@@ -59,25 +62,44 @@ _RULES = [
     ),
 ]
 
+_RESNET = [
+    (r"(?:conv1|bn1|layer\d\.\d+\.(?:(?:conv|bn)\d|downsample\.\d))", lambda m: f"backbone.{m[0]}"),
+    # A transposed convolution, its norm, and a ReLU, three times over.
+    (
+        r"deconv_layers\.(\d)",
+        lambda m: f"backbone.deconv_layers.{int(m[1]) // 3}.{('conv', 'norm')[int(m[1]) % 3]}",
+    ),
+    (r"final_layer", lambda m: "final_conv"),
+]
 
-def own_names(params: dict[str, np.ndarray], source: str) -> dict[str, np.ndarray]:
+
+def own_names(
+    params: dict[str, np.ndarray], source: str, resnet: bool = False, others: bool = False
+) -> dict[str, np.ndarray]:
     """Return a PyTorch checkpoint's arrays under this project's names.
 
     Args:
-        params: names and values as the repositories of DEKR and of the adaptive network save them.
+        params: names and values as the repositories of HRNet, DEKR, the adaptive network, PoseResNet, or
+            MMPose save them.
         source: the file, for error messages.
+        resnet: of PoseResNet, whose first layers are called as HRNet's.
+        others: leave out what is not known, such as a classifier's last layers.
 
     Raises:
         UserError: a name that is not known, or copies of a shared kernel that differ.
     """
     result: dict[str, np.ndarray] = {}
     for name, value in params.items():
+        name = re.sub(r"^(backbone|keypoint_head|head)\.", "", name)
         name = name.replace("running_mean", "_mean").replace("running_var", "_variance")
         if _DROPPED.search(name):
             continue
-        own = own_name(name)
+        own = own_name(name, resnet)
+        if own is None and others:
+            continue
         if own is None:
-            raise UserError(f"{source}: '{name}' is no layer of DEKR's or the adaptive network's")
+            family = "PoseResNet's" if resnet else "HRNet's, DEKR's or the adaptive network's"
+            raise UserError(f"{source}: '{name}' is no layer of {family}")
         if re.search(r"\.bias[12]$", own):
             value = value.reshape(1, -1, 1, 1)
         if own in result and not np.array_equal(result[own], value):
@@ -86,9 +108,9 @@ def own_names(params: dict[str, np.ndarray], source: str) -> dict[str, np.ndarra
     return result
 
 
-def own_name(name: str) -> str | None:
+def own_name(name: str, resnet: bool = False) -> str | None:
     """Return this project's name for a PyTorch name with Paddle's statistics, or None if it is not known."""
-    for pattern, replace in _RULES:
+    for pattern, replace in _RESNET if resnet else _RULES:
         if (match := re.match(rf"{pattern}(?=\.|$)", name)) is not None:
             return replace(match) + name[match.end() :]
     return None

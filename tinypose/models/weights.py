@@ -6,7 +6,9 @@ import numpy as np
 from paddle import nn
 
 from tinypose.errors import UserError
+from tinypose.models.hrnet import HRNet
 from tinypose.models.pdparams import read_params, read_state, write_params
+from tinypose.models.pose_resnet import PoseResNet
 from tinypose.models.torch_file import as_paddle, is_torch_file, read_torch
 from tinypose.models.torch_names import own_names
 from tinypose.models.zoo import locate
@@ -19,8 +21,8 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
 
     Args:
         net: the network; parameters and buffers keep their dtype and place.
-        source: a `.pdparams` file, a `.pth` file of RTMPose, DEKR or the adaptive network, a URL, or a name
-            of the zoo (see `tinypose.models.zoo`).
+        source: a `.pdparams` file, a `.pth` file of RTMPose, HRNet, DEKR, the adaptive network or PoseResNet,
+            a URL, or a name of the zoo (see `tinypose.models.zoo`).
         new_head: leave what of a `PoseNet`'s head is missing or of another number of joints as it is, to
             fine-tune for another skeleton.
 
@@ -54,16 +56,20 @@ def load_weights(net: nn.Layer, source: str | Path, new_head: bool = False) -> l
     return left
 
 
-def _from_torch(net: nn.Layer, path: Path) -> dict[str, np.ndarray]:
-    """Return what a `.pth` file holds under this project's names.
+def _from_torch(net: nn.Layer, path: Path, others: bool = False) -> dict[str, np.ndarray]:
+    """Return what a `.pth` file holds under this project's names; `others`: it may hold other layers too.
 
-    MMPose's names are those of our layers; those of the repositories of HRNet's family are brought to them.
+    MMPose's names of RTMPose are those of our layers; HRNet's and PoseResNet's are brought to them.
     """
     params = read_torch(path)
+    backbone = getattr(net, "backbone", None)
+    resnet = isinstance(backbone, PoseResNet)
+    if resnet or isinstance(backbone, HRNet):
+        return own_names(params, str(path), resnet, others)
     if any(key.startswith("backbone.") for key in params):
         linear = {f"{name}.weight" for name, each in net.named_sublayers() if isinstance(each, nn.Linear)}
         return as_paddle(params, linear)
-    return own_names(params, str(path))
+    return own_names(params, str(path), others=others)
 
 
 def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
@@ -71,8 +77,8 @@ def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
 
     Args:
         net: a network with `backbone`.
-        source: a `.pdparams` file, or a `.pth` file of RTMPose's, its URL, or a name of the zoo; keys with or
-            without `backbone.`.
+        source: a `.pdparams` file, or a `.pth` file as `load_weights` reads it, its URL, or a name of the
+            zoo; keys with or without `backbone.`.
 
     Returns:
         The network's keys that were left as they are.
@@ -81,7 +87,7 @@ def load_backbone(net: nn.Layer, source: str | Path) -> list[str]:
         UserError: the file cannot be had or read, or fits less than half of the backbone's tensors.
     """
     path = locate(source)
-    params = _from_torch(net, path) if is_torch_file(path) else read_params(path)
+    params = _from_torch(net, path, others=True) if is_torch_file(path) else read_params(path)
     params = {key.removeprefix("backbone."): value for key, value in params.items()}
     own = net.backbone.state_dict()
     fitting = [key for key in own if key in params and _fits(params[key], own[key])]
