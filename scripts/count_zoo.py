@@ -43,6 +43,8 @@ def main() -> None:
     table = counted() if (CONFIGS / "counted.json").is_file() else {}
     names = sys.argv[1:] or [each.config for each in NETWORKS]
     for counting in (sizes, with_instructions):
+        if counting is with_instructions:
+            names = sorted(names, key=lambda name: table[name].multiply_adds)  # what is quick comes first
         for name in names:
             if (
                 sys.argv[1:]

@@ -21,8 +21,9 @@ NOTES = (
     "millions of instructions of one inference on one ARM thread, estimated from the rewritten network "
     "(docs/rewriting.md), which orders networks and is no time; INT8 is where it pays, on cores with `sdot`. "
     "`scripts/count_zoo.py` counts them; `-`: not counted.",
-    "Weights: `tinypose zoo pull NAME` fetches them, and `-o weights=NAME` takes the name; `-`: none are "
-    "published in a form that is fetched here.",
+    "Weights: `tinypose zoo pull NAME` fetches them, and `-o weights=NAME` takes the name; `by hand`: a "
+    "`.pth` that is read as it is, from a folder for browsers that its project's README links to "
+    "(`tinypose zoo show NAME` names both); `-`: none are published in a form that is read here.",
 )
 
 
@@ -76,6 +77,8 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="Of a config o
     if found.weights is not None:
         lines.append(("weights", ZOO[found.weights].url))
         lines.append(("weights here", str(cached(found.weights) or f"no; tinypose zoo pull {found.weights}")))
+    if found.by_hand is not None:
+        lines.append(("weights, by hand", f"{found.by_hand}, linked from {found.source}"))
     if found.quant is not None:
         lines.append(("INT8 settings", found.quant))
     out.print(table(found.config, ("", ""), lines))
@@ -91,8 +94,12 @@ def pull(name: Annotated[str, typer.Argument(metavar="NAME", help="Of a config o
 
     if name not in ZOO:
         found = network(name)
+        if found.by_hand is not None:
+            raise UserError(
+                f"{name}: fetch its weights by a browser: {found.by_hand}, linked from {found.source}"
+            )
         if found.weights is None:
-            raise UserError(f"{name}: no weights of it are published in a form that is fetched here")
+            raise UserError(f"{name}: its weights are not published in a form that is read here")
         name = found.weights
     print(fetch(name))
 
@@ -130,7 +137,7 @@ def _row(found: "Network", cost: "Counted | None", whole: bool) -> tuple[str, ..
     size = load_any_config(found.config).input
     value = "-" if found.value is None else f"{found.value:.1f}"
     value += "" if found.strict is None else f" ({found.strict:.1f})"
-    weights = found.weights or "-"
+    weights = found.weights or ("by hand" if found.by_hand else "-")
     if found.weights == found.config or (found.weights and not whole):
         weights = "yes"
     counts = ["-"] * 5

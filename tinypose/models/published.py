@@ -26,6 +26,7 @@ _MMPOSE = "open-mmlab/mmpose, configs/body_2d_keypoint/topdown_heatmap"
 _RTMPOSE = "open-mmlab/mmpose, projects/rtmpose/README.md (trained on AI Challenger too)"
 _HIGHER = "PaddleDetection, configs/keypoint/README.md; GFLOPs: HRNet/HigherHRNet-Human-Pose-Estimation"
 _DEKR = "HRNet/DEKR, README.md"
+_ADAPTIVE = "HRNet/HRNet-Bottom-Up-Pose-Estimation, README.md"
 
 ANNOTATED, DETECTED, WHOLE = "annotated", "AP 56.4", "none"  # "AP 56.4": a detector of that AP
 _COCO, _MPII, _MOT = "COCO val2017", "MPII val", "MOT-16 train"
@@ -47,6 +48,7 @@ class Network:
         binary: a billion is 2^30 there.
         by_outputs: transposed convolutions are counted by their outputs there.
         weights: a name in `tinypose.models.zoo.ZOO`.
+        by_hand: the file of the weights, read as it is, in the folder that the source's README links to.
         quant: the INT8 settings that ship, by name.
     """
 
@@ -61,6 +63,7 @@ class Network:
     binary: bool = False
     by_outputs: bool = False
     weights: str | None = None
+    by_hand: str | None = None
     quant: str | None = None
 
     @property
@@ -85,6 +88,11 @@ def _higher(name: str, value: float, gflops: float) -> Network:
     return Network(name, _HIGHER, value=value, boxes=WHOLE, weights=weights, **more)
 
 
+def _adaptive(size: str, value: float, file: str, **more) -> Network:
+    file = f"pose_{file}.pth"
+    return _of(f"adaptive_{size}", _ADAPTIVE, value, boxes=WHOLE, by_outputs=True, by_hand=file, **more)
+
+
 def _resnets() -> list[Network]:
     """PoseResNet at five sizes a depth; GFLOPs are published for three of them."""
     rows = {  # parameters, then AP and GFLOPs at 256x192 and 384x288, PCKh and PCKh@0.1 at 256 and 384
@@ -97,10 +105,12 @@ def _resnets() -> list[Network]:
         size = {"parameters": parameters, "binary": True, "by_outputs": True}
         for (value, gflops), at in zip(coco, ("256x192", "384x288"), strict=True):
             name = f"pose_resnet_{depth}_{at}"
-            result.append(_of(name, _SIMPLE, value, boxes=DETECTED, gflops=gflops, **size))
+            file = f"pose_coco/{name}.pth.tar"
+            result.append(_of(name, _SIMPLE, value, boxes=DETECTED, gflops=gflops, by_hand=file, **size))
         for (value, strict), at in ((small, "256x256"), (large, "384x384")):
             name = f"pose_resnet_{depth}_{at}_mpii"
-            result.append(_of(name, _SIMPLE, value, data=_MPII, strict=strict, **size))
+            file = f"pose_mpii/pose_resnet_{depth}_{at}.pth.tar"
+            result.append(_of(name, _SIMPLE, value, data=_MPII, strict=strict, by_hand=file, **size))
     return result
 
 
@@ -121,13 +131,13 @@ NETWORKS = (
     _of("hrnet_w32_384x288", _DETECTION, 77.8, True, gflops=17.3, **_W32),
     _of("dark_hrnet_w32_256x192", _DETECTION, 78.0, True, gflops=7.68, **_W32),
     _of("dark_hrnet_w32_384x288", _DETECTION, 78.3, True, gflops=17.3, **_W32),
-    _of("hrnet_w48_256x192", _HRNET, 75.1, gflops=14.6, **_W48),
-    _of("hrnet_w48_384x288", _HRNET, 76.3, gflops=32.9, **_W48),
+    _of("hrnet_w48_256x192", _HRNET, 75.1, gflops=14.6, by_hand="pose_hrnet_w48_256x192.pth", **_W48),
+    _of("hrnet_w48_384x288", _HRNET, 76.3, gflops=32.9, by_hand="pose_hrnet_w48_384x288.pth", **_W48),
     _of("dark_hrnet_w48_256x192", _DETECTION, gflops=14.6, **_W48),
     _of("hrnet_w32_256x256_mpii", _DETECTION, 90.6, True, data=_MPII, strict=38.5, **_W32),
     _of("fall_dark_hrnet_w32_256x192", _DETECTION, 87.1, True, data="falls, not published", **_W32),
-    _of("hrnet_w32_256x192_crowdpose", _MMPOSE, 67.5, data="CrowdPose test", boxes="YOLOv3", **_W32),
-    _of("hrnet_w32_256x192_aic", _MMPOSE, 32.3, data="AIC val", **_W32),
+    _of("hrnet_w32_256x192_crowdpose", _MMPOSE, 67.5, True, data="CrowdPose test", boxes="YOLOv3", **_W32),
+    _of("hrnet_w32_256x192_aic", _MMPOSE, 32.3, True, data="AIC val", **_W32),
     *_resnets(),
     _of("rtmpose_t_256x192", _RTMPOSE, 68.5, True, boxes=DETECTED, parameters=3.34, gflops=0.36),
     _of("rtmpose_s_256x192", _RTMPOSE, 72.2, True, boxes=DETECTED, parameters=5.47, gflops=0.68),
@@ -135,8 +145,51 @@ NETWORKS = (
     _higher("higherhrnet_w32_512", 67.1, 47.9),
     _higher("higherhrnet_w32_640", 68.3, 74.8),
     _higher("higherhrnet_w32_512_swahr", 68.9, 47.9),
-    _of("dekr_w32_512", _DEKR, 68.0, boxes=WHOLE, parameters=29.6, gflops=45.4),
-    _of("dekr_w48_640", _DEKR, 71.0, boxes=WHOLE, parameters=65.7, gflops=141.5),
+    _adaptive(
+        "w32_512",
+        67.8,
+        "hrnet_w32_reg_delaysep_bg01_stn_512_adam_lr1e-3_coco_x140",
+        parameters=30.7,
+        gflops=64.9,
+    ),
+    _adaptive(
+        "w48_640",
+        70.1,
+        "hrnet_w48_reg_delaysep_bg01_stn_640_adam_lr1e-3_coco_x140",
+        parameters=66.8,
+        gflops=174.3,
+    ),
+    _adaptive(
+        "higher_w48_640",
+        71.3,
+        "higher_hrnet_w48_reg_delaysep_bg01_0025_stn_640_adam_lr1e-3_coco_x140",
+        parameters=66.9,
+        gflops=181.9,
+    ),
+    _adaptive(
+        "w32_512_crowdpose",
+        64.9,
+        "hrnet_w32_reg_delaysep_bg01_stn_512_adam_lr1e-3_crowdpose_x300",
+        data="CrowdPose test",
+    ),
+    _of(
+        "dekr_w32_512",
+        _DEKR,
+        68.0,
+        boxes=WHOLE,
+        parameters=29.6,
+        gflops=45.4,
+        by_hand="pose_dekr_hrnetw32_coco.pth",
+    ),
+    _of(
+        "dekr_w48_640",
+        _DEKR,
+        71.0,
+        boxes=WHOLE,
+        parameters=65.7,
+        gflops=141.5,
+        by_hand="pose_dekr_hrnetw48_coco.pth",
+    ),
     _of("picodet_s_192_pedestrian", _TINY, 29.0, True, boxes=WHOLE),
     _of("picodet_s_320_pedestrian", _TINY, 38.5, True, boxes=WHOLE),
     _of("picodet_s_192_lcnet_pedestrian", _DETECTION, None, True, boxes=WHOLE),

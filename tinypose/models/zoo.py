@@ -1,8 +1,9 @@
-"""The checkpoints that PaddleDetection publishes, and how to get them here.
+"""The checkpoints that PaddleDetection and MMPose publish, and how to get them here.
 
-Addresses are those of its configs/keypoint/README.md, configs/keypoint/tiny_pose/README.md,
-configs/picodet/README.md, configs/picodet/legacy_model/README.md and configs/mot/fairmot/README.md. It
-documents neither sizes nor checksums, so a download is checked against the size that the server announces.
+Addresses are those of PaddleDetection's configs/keypoint/README.md, configs/keypoint/tiny_pose/README.md,
+configs/picodet/README.md, configs/picodet/legacy_model/README.md, configs/mot/fairmot/README.md; these name
+neither sizes nor checksums, so a download is checked against the size that the server announces. And those of
+MMPose's projects/rtmpose and configs/body_2d_keypoint/topdown_heatmap, whose files' names hold checksums.
 """
 
 import difflib
@@ -46,6 +47,7 @@ class Published:
 _BUCKET = "https://bj.bcebos.com/v1/paddledet/models/keypoint"
 _MODELS = "https://paddledet.bj.bcebos.com/models"
 
+_MMPOSE_HRNET = "https://download.openmmlab.com/mmpose/top_down/hrnet"
 _MMPOSE = "https://download.openmmlab.com/mmpose/v1/projects/rtmposev1"
 
 
@@ -95,6 +97,13 @@ ZOO = {
         "https://bj.bcebos.com/v1/paddledet/models/pipeline/dark_hrnet_w32_256x192.pdparams"
     ),
     "hrnet_w32_256x256_mpii": Published(f"{_MODELS}/keypoint/hrnet_w32_256x256_mpii.pdparams"),
+    # MMPose's HRNet for CrowdPose and AI Challenger.
+    "hrnet_w32_256x192_crowdpose": Published(
+        f"{_MMPOSE_HRNET}/hrnet_w32_crowdpose_256x192-960be101_20201227.pth", sha256="960be101"
+    ),
+    "hrnet_w32_256x192_aic": Published(
+        f"{_MMPOSE_HRNET}/hrnet_w32_aic_256x192-30a4e465_20200826.pth", sha256="30a4e465"
+    ),
     # HigherHRNet, bottom-up.
     "higherhrnet_hrnet_w32_512": Published(f"{_MODELS}/keypoint/higherhrnet_hrnet_w32_512.pdparams"),
     "higherhrnet_hrnet_w32_640": Published(f"{_MODELS}/keypoint/higherhrnet_hrnet_w32_640.pdparams"),

@@ -59,7 +59,9 @@ def test_pull_fetches_by_the_name_of_config_or_weights(server, tmp_path, monkeyp
     ("name", "words"),
     [
         ("tinypose_256x129", "did you mean 'tinypose_256x192'"),
-        ("pose_resnet_50_256x192", "no weights of it are published"),
+        ("dark_hrnet_w48_256x192", "are not published in a form that is read here"),
+        ("pose_resnet_50_256x192", "pose_coco/pose_resnet_50_256x192.pth.tar, linked from microsoft/"),
+        ("dekr_w32_512", "pose_dekr_hrnetw32_coco.pth, linked from HRNet/DEKR, README.md"),
     ],
 )
 def test_pull_answers_what_it_cannot(name, words):
