@@ -44,6 +44,8 @@ class People:
         which = np.asarray(which)
         if which.dtype == bool and which.all():
             return self
+        if not which.size:  # numpy takes an empty list for floats
+            which = which.astype(np.int64)
         looks = None if self.looks is None else self.looks[which]
         return replace(self, looks=looks, **{name: getattr(self, name)[which] for name in ARRAYS})
 

@@ -53,6 +53,20 @@ def walk(street, follow, frames=46):
 
 
 @pytest.mark.parametrize("joints", [True, False])
+def test_who_comes_into_an_empty_scene_is_told_from_the_second_frame_on(joints):
+    street = Street()
+    pose, skeleton = (street.pose, SKELETON) if joints else (no_joints, NO_JOINTS)
+
+    def detect(image):
+        found = street.detect(image)
+        return found if 2 <= street.number < 5 else found.above(1.0)
+
+    everyone = walk(street, LooksInVideo(TopDown(pose, skeleton, detect)), frames=7)
+    assert [len(people) for people in everyone] == [0, 0, 0, 2, 2, 0, 0]
+    assert everyone[0].looks.shape == (0, LOOKS.shape[1])
+
+
+@pytest.mark.parametrize("joints", [True, False])
 def test_who_crosses_keeps_the_id(joints):
     street = Street()
     pose, skeleton = (street.pose, SKELETON) if joints else (no_joints, NO_JOINTS)
