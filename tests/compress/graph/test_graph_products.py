@@ -59,6 +59,13 @@ def test_other_convolutions_stay(graph):
     assert spread_instead_of_collect(graph).nodes == graph.nodes
 
 
+def test_what_hard_swish_reads_stays():
+    graph = convolution(3, 64, (7, 7))
+    after = Node("hard_swish", "z", ["y"], ["z"], {})
+    graph = rebuilt(Graph("image", ["z"], [], graph.shapes), [*graph.nodes, after])
+    assert spread_instead_of_collect(graph).nodes == graph.nodes
+
+
 def linear_maps(tokens: int, inputs: int) -> Graph:
     """Return two linear maps of the same rows, one with a bias, and one of a small matrix behind."""
     rng = np.random.default_rng(0)
