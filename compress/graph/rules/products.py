@@ -25,7 +25,7 @@ def spread_instead_of_collect(graph: Graph) -> Graph:
     readers = graph.readers()
 
     def may(node: Node) -> bool:
-        # Paddle-Lite's optimiser puts `hard_swish` into the convolution before, and fails if it is transposed.
+        # Paddle-Lite's optimiser puts `hard_swish` into the convolution before; if transposed, it fails.
         return all(each.kind != "hard_swish" for name in node.outputs for each in readers.get(name, []))
 
     nodes = graph.nodes
