@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,17 @@ def test_the_benchmark_measures_them_in_python_only(folder):
             if fit.model.engine in MODULES
         }
         assert found and set(found.values()) == {expected}
+
+
+@pytest.mark.parametrize("engine", ["mnn", "ncnn"])
+def test_one_thread_is_one(folder, engine):
+    """Waiting threads of an engine take the processor from others, and spoil what is measured."""
+    artifact = read_artifact(folder)
+    images = np.zeros((1, 3, 96, 64), np.float32)
+    before = len(list(Path("/proc/self/task").iterdir()))
+    run = open_model(artifact, folder, f"{engine}_fp32", threads=1)
+    run(images)
+    assert len(list(Path("/proc/self/task").iterdir())) == before
 
 
 @pytest.mark.slow

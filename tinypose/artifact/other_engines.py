@@ -77,8 +77,9 @@ def open_mnn(paths: list[Path], record: ModelRecord, outputs: list[str], threads
     import MNN.expr as expression
     import MNN.nn as nn
 
-    settings = {"thread_num": threads, "precision_mode": expression.PrecisionMode.High}
-    net = nn.load_module_from_file(str(paths[0]), ["image"], outputs, **settings)
+    # `load_module_from_file` takes a number of threads itself, and then uses four whatever it is.
+    runtime = nn.create_runtime_manager(({"backend": "CPU", "numThread": threads, "precision": "high"},))
+    net = nn.load_module_from_file(str(paths[0]), ["image"], outputs, runtime_manager=runtime)
     plain = expression.data_format.NCHW
 
     def run(images: np.ndarray) -> list[np.ndarray]:
