@@ -17,8 +17,8 @@ from tinypose.data.tracks import Tracks, read_tracks
 from tinypose.inference.follow_looks import follow_people
 from tinypose.inference.networks import NO_POSE, Estimator, open_networks
 from tinypose.inference.settings import FollowSettings
-from tinypose.inference.video import Video
 from tinypose.metrics.track_eval import track_metrics
+from tinypose.video import Video
 
 COLUMNS = ("HOTA", "DetA", "AssA", "MOTA", "IDF1", "switches", "fragments", "missed", "wrong")
 

@@ -19,10 +19,10 @@ from tinypose.config import Config, DataConfig, DatasetConfig
 from tinypose.console import track
 from tinypose.data.annotations import read_coco
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import annotated_boxes, box_ap, detect_all
 from tinypose.engine.evaluate import people_to_evaluate
 from tinypose.engine.measure import measure
 from tinypose.errors import UserError
+from tinypose.metrics.boxes import annotated_boxes, box_ap, detect_all
 from tinypose.network import Network
 
 

@@ -14,8 +14,8 @@ _PUBLIC = {
     "People": "tinypose.inference.people",
     "PeopleInVideo": "tinypose.inference.follow",
     "PoseEstimator": "tinypose.inference.estimator",
-    "Video": "tinypose.inference.video",
-    "VideoWriter": "tinypose.inference.video",
+    "Video": "tinypose.video",
+    "VideoWriter": "tinypose.video",
     "read_image": "tinypose.images",
 }
 __all__ = list(_PUBLIC)  # noqa: PLE0605 (the names are those of _PUBLIC)

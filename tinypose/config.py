@@ -252,16 +252,17 @@ class Config(Section):
         return self
 
 
-def find_config(name: str | Path) -> Path:
+def find_config(name: str | Path, folder: Path = Path()) -> Path:
     """Return the file of a config: a path as it is, or the config that ships under this name.
 
     Args:
         name: a path, or for example `tinypose_256x192`.
+        folder: where a relative path starts.
 
     Raises:
         UserError: neither a file nor a name.
     """
-    path = Path(name)
+    path = folder / name
     if path.suffix in (".yml", ".yaml") or path.exists():
         return path
     shipped = shipped_configs()
@@ -289,5 +290,5 @@ def load_config(
             the nearest known one and the file it stands in), or a value of the wrong type.
     """
     path = find_config(path)
-    values, origins = read_values(path, overrides)
+    values, origins = read_values(path, overrides, find_config)
     return validate(schema, values, origins, str(path))

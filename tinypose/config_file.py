@@ -1,6 +1,6 @@
 """Read a YAML file as plain values, over the one that it inherits, and with overrides laid over both."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,17 @@ LONGEST = 1_000_000  # characters of a YAML file, and plain values in it
 
 # Which file or option set a key, by its path from the root.
 Origins = dict[tuple[str, ...], str]
+# Finds the config of a name, seen from a folder: `tinypose.config.find_config`.
+Find = Callable[[str, Path], Path]
 
 
-def read_values(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], Origins]:
+def read_values(path: Path, overrides: Sequence[str], find: Find) -> tuple[dict[str, Any], Origins]:
     """Read a config's values, with what it inherits, and lay overrides of the form `key.key=value` over them.
+
+    Args:
+        path: of the config.
+        overrides: in their order.
+        find: where a config is that another one inherits.
 
     Returns:
         Plain values, and for error messages which file or option set each.
@@ -25,7 +32,7 @@ def read_values(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     Raises:
         UserError: a missing or malformed file or override, or a circle of inheritance.
     """
-    values, origins = _read_chain(path, ())
+    values, origins = _read_chain(path, (), find)
     for text in overrides:
         key, separator, value = text.partition("=")
         if not separator or not key.strip():
@@ -41,7 +48,7 @@ def read_values(path: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     return values, origins
 
 
-def _read_chain(path: Path, seen: tuple[Path, ...]) -> tuple[dict, dict[tuple[str, ...], str]]:
+def _read_chain(path: Path, seen: tuple[Path, ...], find: Find) -> tuple[dict, Origins]:
     """Read a YAML file over the one it inherits; also say which file set each key."""
     resolved = path.resolve()
     if resolved in seen:
@@ -52,7 +59,11 @@ def _read_chain(path: Path, seen: tuple[Path, ...]) -> tuple[dict, dict[tuple[st
     if parent is None:
         base, origins = {}, {}
     elif isinstance(parent, str):
-        base, origins = _read_chain(path.parent / parent, (*seen, resolved))
+        try:
+            parent_path = find(parent, path.parent)
+        except UserError as error:
+            raise UserError(f"{path}: inherits: {error}") from None
+        base, origins = _read_chain(parent_path, (*seen, resolved), find)
     else:
         raise UserError(f"{path}: inherits: expected the name of one file, found {parent!r}")
     return _merge(base, values, str(path), origins, ()), origins

@@ -20,10 +20,10 @@ from tinypose.data.annotations import read_coco
 from tinypose.data.coco import PeopleSet, ground_truth
 from tinypose.detection.config import DetectorConfig
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import annotated_boxes, box_truth, detect_pictures
 from tinypose.engine.evaluate import people_to_evaluate, predict, to_results
 from tinypose.engine.measure import main_metric, predict_pictures
 from tinypose.errors import UserError
+from tinypose.metrics.boxes import annotated_boxes, box_truth, detect_pictures
 from tinypose.metrics.crowdpose import crowdpose_truth
 from tinypose.metrics.pckh import head_sizes
 from tinypose.metrics.resample import Parts, ap_parts, pckh_parts

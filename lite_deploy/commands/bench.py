@@ -98,11 +98,6 @@ def bench(
     if max_rounds < rounds:
         raise UserError(f"--max-rounds {max_rounds}: expected {rounds} (--rounds) or more")
     chosen = choose_runner(device, runner, python, paddle_lite)
-    if everybody and chosen.kind == "cpp":
-        raise UserError(
-            f"{folder}: a bottom-up network; the C++ runner does not find people in its maps: use "
-            "--runner python, here or on a board that has Python"
-        )
     options = Options(
         rounds=rounds,
         max_rounds=max_rounds,

@@ -114,7 +114,8 @@ def half_splits(model: LiteModel) -> LiteModel:
 
     Paddle-Lite's runtime has that kernel wherever it has FP16 (`split,kHost,kFP16,kNCHW,def` in the list of
     kernels of 2.13rc0), but its optimiser does not know it on x86: it splits in FP32, converts each piece,
-    and lets concatenations mix both types, which the runtime then converts piece by piece once more.
+    and lets concatenations mix both types, which the runtime then converts piece by piece once more. What is
+    fetched is FP32: who reads a network's outputs reads floats.
 
     Args:
         model: with a name for each result (`single_assignment`); any but an FP16 one is returned as it is.
@@ -122,6 +123,7 @@ def half_splits(model: LiteModel) -> LiteModel:
     if model.precision() != "fp16":
         return model
     fixed = _fixed(model)
+    fetched = {name for op in model.operators if op.type == "fetch" for name in op.inputs["X"]}
     variables = {each.name: each for each in model.variables}
     types: dict[str, str] = {}  # of each tensor that is computed
     same: dict[str, str] = {}  # a conversion's result -> what it converted
@@ -155,8 +157,20 @@ def half_splits(model: LiteModel) -> LiteModel:
         else:
             wanted = result = op.precision
         inputs = {slot: [converted(name, wanted) for name in names] for slot, names in inputs.items()}
-        operators.append(replace(op, inputs=inputs))
-        types |= {name: result for names in op.outputs.values() for name in names}
+        halves = {
+            name: f"{name}/half"
+            for names in op.outputs.values()
+            for name in names
+            if name in fetched and result == "fp16" and op.type != "calib"
+        }
+        outputs = {slot: [halves.get(name, name) for name in names] for slot, names in op.outputs.items()}
+        operators.append(replace(op, inputs=inputs, outputs=outputs))
+        types |= {name: result for names in outputs.values() for name in names}
+        for name, half in halves.items():
+            variables[half] = replace(variables[name], name=half)
+            kernel = {KERNEL: Attr("s", "calib/fp16_to_fp32/4/5/1")}
+            operators.append(Operator("calib", {"Input": [half]}, {"Out": [name]}, kernel))
+            types[name] = "fp32"
     used = {name for op in operators for name in _tensors(op)}
     kept = [each for name, each in variables.items() if name in used or name in fixed]
     return replace(model, operators=operators, variables=kept)

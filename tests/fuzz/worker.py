@@ -23,15 +23,15 @@ from tinypose.data.boxes import read_boxes
 from tinypose.data.check import check_set
 from tinypose.data.coco import ground_truth
 from tinypose.data.merge import load_set
-from tinypose.detection.measure import box_ap
 from tinypose.engine.checkpoint import load_state, save_state
 from tinypose.errors import UserError
 from tinypose.images import read_image
 from tinypose.inference.results import SeenLog
 from tinypose.inference.sources import find_sources
-from tinypose.inference.video import Video
-from tinypose.models.pdparams import read_params, write_params
+from tinypose.metrics.boxes import box_ap
+from tinypose.pdparams import read_params, write_params
 from tinypose.skeleton import load_skeleton
+from tinypose.video import Video
 
 ODD = (None, True, -1, 0, 1.5, 1e308, float("nan"), 10**30, "", "x", "\0", [], [[]], {}, {"a": 1}, [1, 2, 3])
 COCO = load_skeleton("coco17")

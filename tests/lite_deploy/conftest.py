@@ -4,6 +4,7 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,6 +207,47 @@ def exported(tmp_path_factory) -> Exported:
     result = CliRunner().invoke(app, ["export", "-c", str(config), "--quant", str(quant), str(target)])
     assert result.exit_code == 0, result.output
     return Exported(target, config, weights, quant)
+
+
+@pytest.fixture(scope="session")
+def lively() -> Callable[[str, Path], list]:
+    """A function that makes a small bottom-up network whose signal lives, and says how to export it."""
+    import paddle
+
+    from tinypose.config import CONFIGS, load_config
+    from tinypose.data.synthetic import draw_set
+    from tinypose.models import build_model
+    from tinypose.models.weights import write_params
+
+    small = ["model.width=8", "input.width=64", "input.height=64"]
+
+    def make(name: str, folder: Path) -> list:
+        """Write weights, and four pictures; return the options that name them."""
+        config = load_config(CONFIGS / f"{name}.yml", small)
+        net = build_model(config, 17)
+        rng = np.random.default_rng(0)
+        for value in net.state_dict().values():
+            if value.ndim == 4:
+                value.set_value(
+                    rng.normal(0, np.sqrt(2 / np.prod(value.shape[1:])), value.shape).astype("f4")
+                )
+        for layer in net.sublayers():
+            layer._momentum = 0.0  # of batch norms: the statistics of the next batch
+        net.train()
+        net(paddle.to_tensor(rng.standard_normal((4, 3, 64, 64)).astype("f4")))
+        weights = folder / "weights.pdparams"
+        write_params(weights, {key: value.numpy() for key, value in net.state_dict().items()})
+        draw_set(folder / "set", images=4, seed=3)
+        options = [f"weights={weights}", *small]
+        for part in ("train", "val"):
+            options += [f"data.{part}.annotations={folder}/set/annotations.json"]
+            options += [f"data.{part}.images={folder}/set/images"]
+        words = ["-c", CONFIGS / f"{name}.yml"]
+        for each in options:
+            words += ["-o", each]
+        return words
+
+    return make
 
 
 @pytest.fixture(scope="session")

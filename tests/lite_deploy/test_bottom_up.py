@@ -1,7 +1,6 @@
 """Bottom-up networks all the way: export, every engine, what they are made of, how fast; and INT8."""
 
 import numpy as np
-import paddle
 import pytest
 from typer.testing import CliRunner
 
@@ -9,12 +8,7 @@ from lite_deploy.bench import scene
 from lite_deploy.bench.results import read_results
 from lite_deploy.cli import app
 from tinypose.artifact.record import read_artifact
-from tinypose.config import CONFIGS, load_config
-from tinypose.data.synthetic import draw_set
-from tinypose.models import build_model
-from tinypose.models.weights import write_params
 
-SMALL = ["model.width=8", "input.width=64", "input.height=64"]
 QUICK = ["--rounds", 1, "--max-rounds", 1, "--runs", 2, "--warmup-seconds", 0, "--cool-seconds", 0]
 
 
@@ -24,33 +18,8 @@ def call(command, *words) -> str:
     return done.output
 
 
-def lively(name, folder):
-    """Write weights that keep the signal alive, and four pictures; return the options that name them."""
-    config = load_config(CONFIGS / f"{name}.yml", SMALL)
-    net = build_model(config, 17)
-    rng = np.random.default_rng(0)
-    for value in net.state_dict().values():
-        if value.ndim == 4:
-            value.set_value(rng.normal(0, np.sqrt(2 / np.prod(value.shape[1:])), value.shape).astype("f4"))
-    for layer in net.sublayers():
-        layer._momentum = 0.0  # of batch norms: the statistics of the next batch
-    net.train()
-    net(paddle.to_tensor(rng.standard_normal((4, 3, 64, 64)).astype("f4")))
-    weights = folder / "weights.pdparams"
-    write_params(weights, {key: value.numpy() for key, value in net.state_dict().items()})
-    draw_set(folder / "set", images=4, seed=3)
-    options = [f"weights={weights}", *SMALL]
-    for part in ("train", "val"):
-        options += [f"data.{part}.annotations={folder}/set/annotations.json"]
-        options += [f"data.{part}.images={folder}/set/images"]
-    words = ["-c", CONFIGS / f"{name}.yml"]
-    for each in options:
-        words += ["-o", each]
-    return words
-
-
 @pytest.mark.parametrize("name", ["higherhrnet_synthetic", "adaptive_synthetic"])
-def test_from_export_to_times(name, tmp_path):
+def test_from_export_to_times(name, tmp_path, lively):
     folder, out = tmp_path / "artifact", tmp_path / "results.jsonl"
     call(app, "export", *lively(name, tmp_path), "--output", folder)
     assert {m.name for m in read_artifact(folder).models} >= {"arm_fp32", "arm_fp16", "x86_fp32", "onnx_fp32"}
@@ -79,7 +48,7 @@ def shift_is_seen(folder):
 
 
 @pytest.mark.slow
-def test_int8(tmp_path):
+def test_int8(tmp_path, lively):
     from compress.cli import app as compress
 
     words = lively("higherhrnet_synthetic", tmp_path)

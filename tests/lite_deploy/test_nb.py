@@ -2,6 +2,7 @@
 
 import platform
 from collections import Counter
+from dataclasses import replace
 
 import flatbuffers
 import numpy as np
@@ -15,7 +16,7 @@ from lite_deploy.nb.interpret import interpreter
 from lite_deploy.nb.read import _root, _strings, parts, read_nb
 from lite_deploy.nb.slim import basic_gates, half_weights, merge_casts, reuse_memory, single_assignment, slim
 from lite_deploy.nb.write import write_nb
-from lite_deploy.write.lite import run_optimiser
+from lite_deploy.write.lite import optimise, run_optimiser
 from lite_deploy.write.paddle import write_program
 from tinypose.errors import UserError
 
@@ -304,6 +305,18 @@ def test_fp16_is_converted_at_its_ends_only(split_graph, pictures, tmp_path):
     splits = [op for op in model.operators if op.type == "split"]
     assert {(op.target, op.precision, op.kernel) for op in splits} == {("host", "fp16", "def")}
     np.testing.assert_array_equal(interpreter(model)(pictures)[0], interpreter(raw)(pictures)[0])
+
+
+def test_what_an_fp16_model_gives_is_fp32(split_graph, pictures, tmp_path):
+    """Also where a piece of a split is given, which the optimiser splits in FP32 and `slim` in FP16."""
+    graph = replace(split_graph, outputs=["i", "f", "d"])
+    write_program(graph, tmp_path)
+    files = [tmp_path / "model.pdmodel", tmp_path / "model.pdiparams"]
+    model = optimise(*files, tmp_path / "m.nb", "arm", "fp16")
+    given = [found for op, found in types_of_inputs(model) if op.type == "fetch"]
+    assert given == [{"fp32"}] * 3
+    for found, expected in zip(interpreter(model)(pictures), run_numpy(graph, pictures), strict=True):
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_fp16_weights_take_half_the_bytes_and_are_the_rounded_ones(every_kind, pictures, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tinypose.errors import UserError
+from tinypose.pdparams import read_params
 from tinypose.skeleton import Skeleton
 
 HIDDEN = 256
@@ -63,8 +64,6 @@ def read_rescorer(path: str | Path, skeleton: Skeleton) -> Rescorer:
     Raises:
         UserError: the file cannot be read, or is not a rescorer for this skeleton.
     """
-    from tinypose.models.pdparams import read_params  # its package loads Paddle
-
     params = read_params(path)
     width = 3 * len(skeleton.links) + len(skeleton.joints)
     sides = (width, HIDDEN, HIDDEN, 1)

@@ -39,8 +39,8 @@ def detect(
         check_output(output, [config, loaded.weights, data.annotations])
 
     from tinypose.detection.detector import Detector
-    from tinypose.detection.measure import box_ap, detect_all
     from tinypose.detection.weights import load_detector, person_only
+    from tinypose.metrics.boxes import box_ap, detect_all
     from tinypose.network import as_network
 
     net, kept = person_only(load_detector(loaded), loaded)

@@ -110,7 +110,7 @@ def load_detector_config(
     Raises:
         UserError: a missing or malformed file, an unknown key or a value of the wrong type.
     """
-    values, _ = read_values(find_config(path), overrides)
+    values, _ = read_values(find_config(path), overrides, find_config)
     return load_config(path, overrides, schema=detector_schema(values))
 
 
@@ -121,7 +121,7 @@ def load_any_config(path: str | Path, overrides: list[str] | tuple[str, ...] = (
         UserError: as `tinypose.config.load_config`.
     """
     path = find_config(path)
-    values, origins = read_values(path, overrides)
+    values, origins = read_values(path, overrides, find_config)
     return validate(schema_of(values), values, origins, str(path))
 
 

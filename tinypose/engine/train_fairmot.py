@@ -13,13 +13,13 @@ from tinypose.data.tracked import load_tracked
 from tinypose.detection.config import FairMOTDetectorConfig
 from tinypose.detection.detector import Detector
 from tinypose.detection.fairmot import FairMOT, FairMOTMaps
-from tinypose.detection.measure import box_ap, detect_all
 from tinypose.detection.weights import build_detector
 from tinypose.engine.device import on_device
 from tinypose.engine.fairmot_loss import SIZE_WEIGHT, TARGETS, detection_loss, looks_loss, weighted_sum
 from tinypose.engine.task import Task, Validation
 from tinypose.engine.train import fit
 from tinypose.errors import UserError
+from tinypose.metrics.boxes import box_ap, detect_all
 from tinypose.models.weights import read_params
 from tinypose.models.zoo import locate
 

@@ -27,7 +27,7 @@ from tinypose.inference.people import People
 from tinypose.inference.results import SeenLog, json_list
 from tinypose.inference.settings import FollowSettings
 from tinypose.inference.sources import Source
-from tinypose.inference.video import Frame, Video, VideoWriter, read_camera
+from tinypose.video import Frame, Video, VideoWriter, read_camera
 
 LONGEST_ENDING = 20  # bytes that `.seen.jsonl` and a number take
 

@@ -4,7 +4,7 @@
 that build tensors are replaced by functions of this module, and every other name by a thing that takes any
 call and does nothing: files of MMEngine hold training logs beside the weights, so a foreign name alone is no
 reason to refuse one. Nothing is imported, and no function outside this module is called. Memory and time are
-bounded by the length of the file (`tinypose.models.unpickle`).
+bounded by the length of the file (`tinypose.unpickle`).
 
 - Zip, since 2020: `X/data.pkl` and one stored member `X/data/KEY` a storage.
 - Legacy: one pickle after another (magic number, version, machine, the object, keys of the storages), then
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from tinypose.errors import UserError
-from tinypose.models.unpickle import BoundedUnpickler, Budget, Fixed, Refused
+from tinypose.unpickle import BoundedUnpickler, Budget, Fixed, Refused
 
 MAGIC = 0x1950A86A20F9469CFC6C
 _MOST = 2**40  # elements, steps and dimensions of a tensor: beyond what any file holds

@@ -7,11 +7,11 @@ from paddle import nn
 
 from tinypose.errors import UserError
 from tinypose.models.hrnet import HRNet
-from tinypose.models.pdparams import read_params, read_state, write_params
 from tinypose.models.pose_resnet import PoseResNet
 from tinypose.models.torch_file import as_paddle, is_torch_file, read_torch
 from tinypose.models.torch_names import own_names
 from tinypose.models.zoo import locate
+from tinypose.pdparams import read_params, read_state, write_params
 
 __all__ = ["load_backbone", "load_weights", "read_params", "read_state", "write_params"]
 

@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "pose/fairmot.h"
+#include "pose/grouped.h"
 #include "pose/letterbox.h"
 #include "pose/picodet.h"
+#include "pose/regressed.h"
 #include "pose/resize.h"
 #include "pose/simcc.h"
 
@@ -30,6 +32,22 @@ bool FitsHeatmaps(const pose_tensor& output, int joints) {
 
 bool FitsVectors(const pose_tensor& output, int joints) {
   return output.data && output.rank == 3 && output.shape[0] == 1 && output.shape[1] == joints && output.shape[2] > 0;
+}
+
+constexpr int kMostOutputs = 5;  // of a bottom-up network
+
+// The box around a person's sure joints, or all where there are not two.
+Box Extent(const std::vector<Keypoint>& joints) {
+  const bool all = SureJoints(joints) < 2;
+  float low[2] = {HUGE_VALF, HUGE_VALF}, high[2] = {-HUGE_VALF, -HUGE_VALF};
+  for (const Keypoint& joint : joints) {
+    if (!all && !(joint.score > static_cast<float>(kJointScore))) continue;
+    low[0] = std::min(low[0], joint.x);
+    low[1] = std::min(low[1], joint.y);
+    high[0] = std::max(high[0], joint.x);
+    high[1] = std::max(high[1], joint.y);
+  }
+  return {low[0], low[1], high[0] - low[0], high[1] - low[1]};
 }
 
 // Adds to `stage` what has passed since `since`, and returns the time now.
@@ -101,6 +119,47 @@ Result Estimator::Look(const Image& image, const std::vector<Detection>& found, 
   }
   if (merge && people->size() > 1) *people = Different(*people, sigmas_);
   return kFine;
+}
+
+Result Estimator::LookAtAll(const Image& image, std::vector<Person>* people, pose_times* times) {
+  people->clear();
+  const pose_network& network = settings_.pose;
+  const pose_joints& settings = settings_.joints;
+  double last = Milliseconds();
+  const Affine map = InsideMatrix(image.width, image.height, network.width, network.height);
+  CropNormalise(image, map, network.width, network.height, Normalising(network), input_.data());
+  last = Lap(last, &times->crop);
+  ++times->people;
+  pose_tensor outputs[kMostOutputs] = {};
+  if (network.run(network.user, input_.data(), network.height, network.width, outputs) != 0)
+    return {POSE_RUN_FAILED, "the pose network's function failed"};
+  last = Lap(last, &times->pose);
+  const bool tags = settings.codec == POSE_TAGS;
+  if (tags ? !FitsTags(outputs, network, settings.joints) : !FitsOffsets(outputs, network, settings))
+    return {POSE_BAD_OUTPUT, "the pose network's outputs are not of the shape that the settings say"};
+  std::vector<Found> found;
+  if (!(tags ? DecodeTags : DecodeOffsets)(outputs, network, settings, &found))
+    return {POSE_BAD_OUTPUT, "the pose network's outputs have values that are not numbers"};
+  const Affine to_image = Invert(map);
+  std::vector<int> order;
+  for (size_t i = 0; i < found.size(); ++i)
+    if (found[i].score > static_cast<float>(settings.least)) order.push_back(static_cast<int>(i));
+  std::sort(order.begin(), order.end(), [&](int a, int b) {
+    return found[a].score > found[b].score || (found[a].score == found[b].score && a < b);
+  });
+  for (const int i : order) {
+    CropToImage(to_image, found[i].joints.data(), settings.joints);
+    const float score = std::min(std::max(found[i].score, 0.0f), 1.0f);
+    people->push_back({Extent(found[i].joints), score, score, kNobody, found[i].joints});
+  }
+  Lap(last, &times->decode);
+  return kFine;
+}
+
+Affine InsideMatrix(int picture_width, int picture_height, int width, int height) {
+  const double factor =
+      std::min(static_cast<double>(width) / picture_width, static_cast<double>(height) / picture_height);
+  return {{factor, 0, (width - factor * picture_width) / 2, 0, factor, (height - factor * picture_height) / 2}};
 }
 
 Result Estimator::FindJoints(const Image& image, const Box& box, std::vector<Keypoint>* joints, pose_times* times) {

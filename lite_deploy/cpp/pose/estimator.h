@@ -19,7 +19,16 @@ struct Result {
 
 constexpr Result kFine{POSE_OK, ""};
 
-// A detector finds people, a pose network finds their joints. `times` adds up what the stages take.
+// Whether a network sees the whole picture and finds everybody.
+inline bool BottomUp(const pose_joints& joints) {
+  return joints.codec == POSE_TAGS || joints.codec == POSE_ADAPTIVE || joints.codec == POSE_DEKR;
+}
+
+// The map that fits a whole picture into width x height, in its middle (tinypose/whole_picture.py).
+Affine InsideMatrix(int picture_width, int picture_height, int width, int height);
+
+// A detector finds people, a pose network finds their joints; or a bottom-up network does both. `times` adds up what
+// the stages take.
 class Estimator {
  public:
   explicit Estimator(const pose_settings& settings);
@@ -32,6 +41,10 @@ class Estimator {
   Result Look(const Image& image, const std::vector<Detection>& found, bool merge, std::vector<Person>* people,
               pose_times* times);
 
+  // Everybody in the picture, best first, by a bottom-up network.
+  Result LookAtAll(const Image& image, std::vector<Person>* people, pose_times* times);
+
+  bool bottom_up() const { return BottomUp(settings_.joints); }
   const std::vector<double>& sigmas() const { return sigmas_; }
 
  private:

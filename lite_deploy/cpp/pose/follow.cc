@@ -49,6 +49,14 @@ Result Follower::operator()(const Image& image, double time, std::vector<Person>
 }
 
 Result Follower::Look(const Image& image, Seen* seen, pose_times* times) {
+  if (estimator_->bottom_up()) {
+    const Result result = estimator_->LookAtAll(image, &seen->people, times);
+    if (!result.ok()) return result;
+    DropTheGone(&seen->people);
+    seen->detected = true;
+    seen->found.assign(seen->people.size(), Box{0, 0, 0, 0});
+    return kFine;
+  }
   const std::vector<Detection> followed = Where(image.width, image.height);
   const bool due = !begun_ || since_detection_ + 1 >= settings_.detect_every;
   if (!due && !followed.empty()) {

@@ -22,7 +22,7 @@ struct pose_pipeline {
 
 namespace {
 
-constexpr int kMostJoints = 1024, kMostBlur = 31, kLongest = 8192;
+constexpr int kMostJoints = 1024, kMostBlur = 31, kLongest = 8192, kMostPeople = 1000;
 
 bool Within(double value, double least, double most) { return value >= least && value <= most; }
 
@@ -38,11 +38,23 @@ const char* WrongWith(const pose_network& network) {
   return nullptr;
 }
 
+const char* WrongWithBottomUp(const pose_joints& joints) {
+  if (!Within(joints.threshold, 0, 1)) return "joints: threshold: expected 0 to 1";
+  if (!Within(joints.most, 1, kMostPeople)) return "joints: most: expected 1 to 1000";
+  if (!Within(joints.least, 0, 1)) return "joints: least: expected 0 to 1";
+  if (!Within(joints.higher, 0, 1) || (joints.higher && joints.codec != POSE_ADAPTIVE))
+    return "joints: higher: expected 0, or 1 with POSE_ADAPTIVE";
+  if (!Within(joints.match, 0, 1) || (joints.match && joints.codec != POSE_DEKR))
+    return "joints: match: expected 0, or 1 with POSE_DEKR";
+  return nullptr;
+}
+
 const char* WrongWith(const pose_joints& joints) {
   if (!Within(joints.joints, 1, kMostJoints) || !joints.sigmas)
     return "joints: expected 1 to 1024, and a sigma for each";
   for (int i = 0; i < joints.joints; ++i)
     if (!std::isfinite(joints.sigmas[i]) || !(joints.sigmas[i] > 0)) return "joints: sigmas: expected numbers above 0";
+  if (pose::BottomUp(joints)) return WrongWithBottomUp(joints);
   if (!Within(joints.padding, 0.1, 10)) return "joints: padding: expected 0.1 to 10";
   if (!Within(joints.crop, POSE_CROP_UDP, POSE_CROP_PLAIN)) return "joints: crop: no such way";
   if (!Within(joints.decoding, POSE_MAX, POSE_DARK)) return "joints: decoding: expected POSE_MAX, _SHIFT or _DARK";
@@ -54,7 +66,7 @@ const char* WrongWith(const pose_joints& joints) {
       return "joints: blur and blur_y: expected odd numbers to 999";
     return nullptr;
   }
-  if (joints.codec != POSE_HEATMAP) return "joints: codec: expected POSE_HEATMAP or POSE_SIMCC";
+  if (joints.codec != POSE_HEATMAP) return "joints: codec: no such output";
   if (!Odd(joints.blur, kMostBlur)) return "joints: blur: expected an odd number to 31";
   if (!Within(joints.grid, POSE_GRID_STRIDE, POSE_GRID_UDP)) return "joints: grid: expected _STRIDE or _UDP";
   return nullptr;
@@ -84,6 +96,7 @@ const char* WrongWith(const pose_settings& settings) {
   if (const char* wrong = WrongWith(settings.pose)) return wrong;
   if (const char* wrong = WrongWith(settings.joints)) return wrong;
   if (settings.detector.run) {
+    if (pose::BottomUp(settings.joints)) return "detector: a bottom-up network sees the whole picture; expected none";
     if (const char* wrong = WrongWith(settings.detector)) return wrong;
     if (const char* wrong = WrongWith(settings.boxes)) return wrong;
   }
@@ -140,6 +153,9 @@ pose_settings pose_default_settings(void) {
   settings.joints.decoding = POSE_DARK;
   settings.joints.blur = 3;
   settings.joints.split = 2;
+  settings.joints.threshold = 0.1;
+  settings.joints.most = 30;
+  settings.joints.least = 0.15;
   settings.boxes = {0, 0, 0.4f, 0.6f, 100, POSE_PICODET};
   settings.following = {5, 0.2, 0.1, 1.0, POSE_ONE_EURO, 1.0, 20.0, 0.05};
   return settings;
@@ -169,8 +185,14 @@ pose_status pose_look(pose_pipeline* pipeline, const pose_frame* frame, const fl
     if (!std::isfinite(box[0] + box[1] + box[2] + box[3])) result = {POSE_BAD_FRAME, "boxes: expected numbers"};
     found.push_back({{box[0], box[1], box[2], box[3]}, 1});
   }
-  if (result.ok() && !boxes) result = pipeline->estimator.Find(image, &found, &pipeline->times);
-  if (result.ok()) result = pipeline->estimator.Look(image, found, !boxes, &pipeline->found, &pipeline->times);
+  pose::Estimator& estimator = pipeline->estimator;
+  if (estimator.bottom_up()) {
+    if (boxes) result = {POSE_BAD_SETTINGS, "boxes: a bottom-up network sees the whole picture; expected none"};
+    if (result.ok()) result = estimator.LookAtAll(image, &pipeline->found, &pipeline->times);
+    return Finish(pipeline, result);
+  }
+  if (result.ok() && !boxes) result = estimator.Find(image, &found, &pipeline->times);
+  if (result.ok()) result = estimator.Look(image, found, !boxes, &pipeline->found, &pipeline->times);
   return Finish(pipeline, result);
 }
 

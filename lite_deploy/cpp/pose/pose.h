@@ -30,8 +30,8 @@ typedef struct {
 } pose_tensor;
 
 /* Runs a network on `input`, float32 [1, 3, height, width], and describes its outputs in the network's order; there
- * is room for as many as the pipeline reads (pose: 1 heatmap or 2 SimCC vectors, detector: 4 maps). Returns 0, or
- * anything else if it failed. Called on the thread that gave the frame. */
+ * is room for as many as the pipeline reads (pose: 1 heatmap or 2 SimCC vectors, detector: 4 maps, a network that sees
+ * whole pictures: 2, `higher` 5). Returns 0, or anything else if it failed. Called on the thread that gave the frame. */
 typedef int (*pose_run)(void* user, const float* input, int height, int width, pose_tensor* outputs);
 
 /* What a network reads. */
@@ -42,13 +42,14 @@ typedef struct {
   void* user; /* handed to `run` */
 } pose_network;
 
-enum { POSE_HEATMAP, POSE_SIMCC };                   /* pose_joints.codec */
+enum { POSE_HEATMAP, POSE_SIMCC, POSE_TAGS, POSE_ADAPTIVE, POSE_DEKR }; /* pose_joints.codec */
 enum { POSE_MAX, POSE_SHIFT, POSE_DARK };            /* pose_joints.decoding */
 enum { POSE_GRID_STRIDE, POSE_GRID_UDP };            /* pose_joints.grid */
 enum { POSE_CROP_UDP, POSE_CROP_PLAIN };             /* pose_joints.crop */
 enum { POSE_ONE_EURO, POSE_EMA, POSE_NOT_SMOOTHED }; /* pose_following.smooth */
 
-/* The pose network's output, and how joints are read from it. */
+/* The pose network's output, and how joints are read from it. Networks from POSE_TAGS on are bottom-up: they see the
+ * whole picture and find everybody, without a detector; tinypose/codecs/tags.py and offsets.py say more. */
 typedef struct {
   int joints;
   const double* sigmas; /* [joints], of the skeleton in pose.json; copied */
@@ -60,6 +61,11 @@ typedef struct {
   int blur_y;           /* SimCC: along y */
   int grid;             /* heatmaps */
   double split;         /* SimCC: bins a crop pixel */
+  double threshold;     /* bottom-up: joints (POSE_TAGS) or centres above it begin a person */
+  int most;             /* bottom-up: people of a picture */
+  double least;         /* bottom-up: people who score no more are left out */
+  int higher;           /* POSE_ADAPTIVE: 1: heatmaps at half the input too, five outputs */
+  int match;            /* POSE_DEKR: 1: joints move to the heatmaps' maxima */
 } pose_joints;
 
 enum { POSE_PICODET, POSE_FAIRMOT }; /* pose_boxes.codec */
@@ -90,7 +96,7 @@ typedef struct {
 typedef struct {
   pose_network pose;
   pose_joints joints;
-  pose_network detector; /* run is NULL: the whole picture is one person */
+  pose_network detector; /* run is NULL: the whole picture is one person, or everybody's (bottom-up) */
   pose_boxes boxes;
   pose_following following;
 } pose_settings;
@@ -127,9 +133,9 @@ enum { POSE_NOBODY = -1 }; /* the id of someone who is not followed */
 /* Coordinates are pixels of the upright picture; whole numbers are pixel centres. */
 typedef struct {
   int id;                 /* counted from 1, never given again; POSE_NOBODY in single pictures */
-  float score;            /* the box's times the mean of the joints' above 0.2 */
-  float box_score;        /* the detector's */
-  float box[4];           /* left, top, width, height: where they were looked for */
+  float score;            /* the box's times the mean of the joints' above 0.2; bottom-up: the network's */
+  float box_score;        /* the detector's; bottom-up: the score */
+  float box[4];           /* left, top, width, height: where they were looked for; bottom-up: around sure joints */
   const float* keypoints; /* [joints, 3]: x, y, score */
 } pose_person;
 
@@ -139,7 +145,7 @@ typedef struct {
   double resize;   /* the detector's input */
   double detector; /* its network */
   double boxes;    /* decoding and suppression */
-  double crop;     /* the pose network's inputs */
+  double crop;     /* the pose network's inputs; bottom-up: the whole picture */
   double pose;     /* its runs */
   double decode;   /* joints */
   double follow;   /* ids and smoothing */
@@ -169,7 +175,7 @@ void pose_close(pose_pipeline* pipeline); /* NULL is allowed */
 pose_status pose_follow(pose_pipeline* pipeline, const pose_frame* frame, double time);
 
 /* Finds the people of a single picture; a video goes on undisturbed. `boxes`: float [count, 4], where to look instead
- * of detecting; NULL: the detector says. */
+ * of detecting; NULL: the detector says, or the network is bottom-up, which takes no boxes. */
 pose_status pose_look(pose_pipeline* pipeline, const pose_frame* frame, const float* boxes, int count);
 
 /* The people of the last frame, best first (pose_look with boxes: in their order, without those outside the

@@ -124,6 +124,30 @@ void CheckRanks(const std::vector<std::vector<int64_t>>& outputs, size_t count, 
                             " dimensions");
 }
 
+// What a bottom-up network's output is. Throws json::exception and std::out_of_range.
+void ReadBottomUp(const json& output, Description* result) {
+  result->threshold = output.at("threshold").get<double>();
+  result->most = Whole(output, "most", "most", 1, 1000);
+  if (output.at("name") == "tags") {
+    result->codec = POSE_TAGS;
+    CheckRanks(result->outputs, 2, 4);
+    result->joints = static_cast<int>(result->outputs[1][1]);
+    return;
+  }
+  const std::string kind = output.at("kind").get<std::string>();
+  if (kind != "adaptive" && kind != "dekr") throw std::out_of_range("kind: expected adaptive or dekr, found '" + kind + "'");
+  result->codec = kind == "dekr" ? POSE_DEKR : POSE_ADAPTIVE;
+  result->higher = output.at("higher").get<bool>() ? 1 : 0;
+  result->match = output.at("match").get<bool>() && kind == "dekr" ? 1 : 0;
+  CheckRanks(result->outputs, result->higher ? 5 : 2, 4);
+  result->joints = static_cast<int>(result->outputs[0][1]) - 1;
+}
+
+void CheckSigmas(const Description& description) {
+  if (description.sigmas.size() != static_cast<size_t>(description.joints))
+    throw std::out_of_range("skeleton: expected a sigma for each joint");
+}
+
 }  // namespace
 
 ModelFile ReadModel(const std::string& path, const std::string& model) {
@@ -158,11 +182,20 @@ Description ReadDescription(const std::string& path, const std::string& model) {
   try {
     const json &input = content.at("input"), &output = content.at("output");
     const std::string name = output.at("name").get<std::string>();
-    if ((name != "heatmap" && name != "simcc") || input.at("fit") != "person")
+    const bool crop = (name == "heatmap" || name == "simcc") && input.at("fit") == "person";
+    const bool whole = (name == "tags" || name == "offsets") && input.at("fit") == "inside";
+    if (!crop && !whole)
       Fail(path, "output '" + name + "' with input '" + input.at("fit").get<std::string>() +
-                     "'; this runner reads heatmaps or SimCC's vectors of one person's crop");
+                     "'; this runner reads heatmaps or SimCC's vectors of one person's crop, and tags or offsets of "
+                     "the whole picture");
     Description result{};
     ReadNetwork(content, path, model, &result);
+    result.sigmas = content.at("skeleton").at("sigmas").get<std::vector<double>>();
+    if (whole) {
+      ReadBottomUp(output, &result);
+      CheckSigmas(result);
+      return result;
+    }
     result.padding = input.at("padding").get<double>();
     result.crop = ReadCrop(input.value("crop", "udp"));  // a folder that was made before there was a choice
     result.codec = name == "simcc" ? POSE_SIMCC : POSE_HEATMAP;
@@ -179,9 +212,7 @@ Description ReadDescription(const std::string& path, const std::string& model) {
       result.grid = ReadGrid(output.at("grid").get<std::string>());
     }
     result.joints = static_cast<int>(result.outputs[0][1]);
-    result.sigmas = content.at("skeleton").at("sigmas").get<std::vector<double>>();
-    if (result.sigmas.size() != static_cast<size_t>(result.joints))
-      throw std::out_of_range("skeleton: expected a sigma for each joint");
+    CheckSigmas(result);
     return result;
   } catch (const json::exception& error) {
     Fail(path, std::string("not as expected: ") + error.what());

@@ -23,17 +23,21 @@ struct NetworkDescription {
   ModelFile model;
 };
 
-// A pose network on one person's crop: heatmaps, or SimCC's vectors in x and in y.
+// A pose network on one person's crop (heatmaps, or SimCC's vectors in x and in y), or a bottom-up one on the picture.
 struct Description : NetworkDescription {
   double padding;
   pose::Crop crop;
   int joints;
-  int codec;         // POSE_HEATMAP or POSE_SIMCC
+  int codec;         // POSE_HEATMAP, _SIMCC, _TAGS, _ADAPTIVE or _DEKR
   int blur, blur_y;  // SimCC's along x and along y; heatmaps have the first
   pose::Decoding decoding;
   pose::Grid grid;             // heatmaps
   double split;                // SimCC: bins a crop pixel
   std::vector<double> sigmas;  // of the skeleton
+  double threshold;            // bottom-up, as pose_joints has them
+  int most, higher, match;
+
+  bool bottom_up() const { return codec == POSE_TAGS || codec == POSE_ADAPTIVE || codec == POSE_DEKR; }
 };
 
 struct DetectorDescription : NetworkDescription {

@@ -14,9 +14,12 @@
 #include "description.h"
 #include "engine.h"
 #include "picture.h"
+#include "pose/estimator.h"
 #include "pose/fairmot.h"
+#include "pose/grouped.h"
 #include "pose/letterbox.h"
 #include "pose/picodet.h"
+#include "pose/regressed.h"
 #include "pose/resize.h"
 #include "pose/simcc.h"
 #include "pose/warmup.h"
@@ -54,6 +57,12 @@ size_t Values(const std::vector<int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), size_t{1}, std::multiplies<size_t>());
 }
 
+pose_tensor Tensor(const float* data, const std::vector<int64_t>& shape) {
+  pose_tensor tensor{data, static_cast<int>(shape.size()), {}};
+  std::copy(shape.begin(), shape.end(), tensor.shape);
+  return tensor;
+}
+
 // From a picture to a network's input, and from its outputs to what they mean.
 class Task {
  public:
@@ -80,11 +89,67 @@ class Task {
   bool checked_ = false;
 };
 
+// Everybody's joints, by a bottom-up network.
+class Crowd : public Task {
+ public:
+  explicit Crowd(const Options& options, const Description& description)
+      : description_(description),
+        picture_(options.image.empty() ? RandomPicture() : ReadPicture(options.image)),
+        picture_to_input_(pose::InsideMatrix(picture_.width, picture_.height, description.width, description.height)) {
+    network_.width = description.width;
+    network_.height = description.height;
+    settings_.joints = description.joints;
+    settings_.codec = description.codec;
+    settings_.threshold = description.threshold;
+    settings_.most = description.most;
+    settings_.higher = description.higher;
+    settings_.match = description.match;
+  }
+
+  const NetworkDescription& network() const override { return description_; }
+
+  void Fill(float* input) override {
+    const Description& d = description_;
+    pose::CropNormalise(picture_.image(), picture_to_input_, d.width, d.height, d.normalisation, input);
+  }
+
+  void Decode(Engine* engine) override {
+    std::vector<pose_tensor> outputs(description_.outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = Tensor(engine->output(i), description_.outputs[i]);
+    const bool tags = settings_.codec == POSE_TAGS;
+    if (tags ? !pose::FitsTags(outputs.data(), network_, settings_.joints)
+             : !pose::FitsOffsets(outputs.data(), network_, settings_))
+      throw std::runtime_error("the outputs in pose.json are not of the shape that its output has for this input");
+    found_.clear();
+    if (!(tags ? pose::DecodeTags : pose::DecodeOffsets)(outputs.data(), network_, settings_, &found_))
+      throw std::runtime_error(kNotNumbers);
+    const pose::Affine input_to_picture = pose::Invert(picture_to_input_);
+    for (pose::Found& person : found_) pose::CropToImage(input_to_picture, person.joints.data(), settings_.joints);
+  }
+
+  void Tell(json* line) const override {
+    json& people = (*line)["people"] = json::array();
+    for (const pose::Found& person : found_) {
+      json keypoints = json::array();
+      for (const pose::Keypoint& k : person.joints) keypoints.push_back({k.x, k.y, k.score});
+      people.push_back({{"score", person.score}, {"keypoints", keypoints}});
+    }
+  }
+
+ private:
+  Description description_;
+  Picture picture_;
+  pose::Affine picture_to_input_;
+  pose_network network_{};
+  pose_joints settings_{};
+  std::vector<pose::Found> found_;
+};
+
 // One person's joints.
 class Person : public Task {
  public:
-  explicit Person(const Options& options)
-      : description_(ReadDescription(options.pose, options.model)),
+  explicit Person(const Options& options, const Description& description)
+      : description_(description),
         picture_(options.image.empty() ? RandomPicture() : ReadPicture(options.image)),
         keypoints_(description_.joints) {
     const pose::Box whole{0, 0, static_cast<double>(picture_.width), static_cast<double>(picture_.height)};
@@ -149,11 +214,7 @@ class People : public Task {
 
   void Decode(Engine* engine) override {
     pose_tensor maps[pose::kLevels];
-    for (int i = 0; i < pose::kLevels; ++i) {
-      maps[i].data = engine->output(i);
-      maps[i].rank = static_cast<int>(description_.outputs[i].size());
-      std::copy(description_.outputs[i].begin(), description_.outputs[i].end(), maps[i].shape);
-    }
+    for (int i = 0; i < pose::kLevels; ++i) maps[i] = Tensor(engine->output(i), description_.outputs[i]);
     if (fairmot()) {
       if (!pose::FitsFairMOT(maps, network_))
         throw std::runtime_error("the outputs in pose.json are not FairMOT's four maps for this input");
@@ -187,7 +248,9 @@ class People : public Task {
 
 std::unique_ptr<Task> Open(const Options& options) {
   if (IsDetector(options.pose)) return std::unique_ptr<Task>(new People(options));
-  return std::unique_ptr<Task>(new Person(options));
+  const Description description = ReadDescription(options.pose, options.model);
+  if (description.bottom_up()) return std::unique_ptr<Task>(new Crowd(options, description));
+  return std::unique_ptr<Task>(new Person(options, description));
 }
 
 }  // namespace

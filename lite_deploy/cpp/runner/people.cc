@@ -23,8 +23,9 @@ double Rounded(double value, double steps) { return std::round(value * steps) / 
 // A network behind the pipeline's function.
 class Network {
  public:
-  Network(const ModelFile& model, int threads, pose_network* network)
-      : engine_(LoadEngine(model.file, threads, network->height, network->width)) {
+  Network(const NetworkDescription& description, int threads, pose_network* network)
+      : engine_(LoadEngine(description.model.file, threads, network->height, network->width)),
+        room_(description.outputs.size()) {
     network->run = Run;
     network->user = this;
   }
@@ -47,7 +48,7 @@ class Network {
   void Compute(const float* input, size_t size, pose_tensor* outputs) {
     std::copy_n(input, size, engine_->input());
     Infer(engine_.get());
-    for (size_t i = 0; i < std::min(engine_->outputs(), size_t{4}); ++i) {
+    for (size_t i = 0; i < std::min(engine_->outputs(), room_); ++i) {
       const std::vector<int64_t> shape = engine_->output_shape(i);
       if (shape.size() > 4) throw std::runtime_error("an output has more than four dimensions");
       outputs[i].data = engine_->output(i);
@@ -57,6 +58,7 @@ class Network {
   }
 
   std::unique_ptr<Engine> engine_;
+  size_t room_;  // outputs that the pipeline reads
   std::string complaint_;
 };
 
@@ -67,19 +69,30 @@ void Describe(const NetworkDescription& description, pose_network* network) {
   std::copy_n(description.normalisation.std, 3, network->std);
 }
 
+void DescribeCrop(const Description& pose, pose_joints* joints) {
+  joints->padding = pose.padding;
+  joints->crop = pose.crop == pose::Crop::kPlain ? POSE_CROP_PLAIN : POSE_CROP_UDP;
+  joints->decoding = static_cast<int>(pose.decoding);
+  joints->blur = pose.blur;
+  joints->blur_y = pose.blur_y;
+  joints->split = pose.split;
+  joints->grid = pose.grid == pose::Grid::kUdp ? POSE_GRID_UDP : POSE_GRID_STRIDE;
+}
+
 pose_settings Settings(const Options& options, const Description& pose, const DetectorDescription* detector) {
   pose_settings settings = pose_default_settings();
   Describe(pose, &settings.pose);
   settings.joints.joints = pose.joints;
   settings.joints.sigmas = pose.sigmas.data();
-  settings.joints.padding = pose.padding;
-  settings.joints.crop = pose.crop == pose::Crop::kPlain ? POSE_CROP_PLAIN : POSE_CROP_UDP;
   settings.joints.codec = pose.codec;
-  settings.joints.decoding = static_cast<int>(pose.decoding);
-  settings.joints.blur = pose.blur;
-  settings.joints.blur_y = pose.blur_y;
-  settings.joints.split = pose.split;
-  settings.joints.grid = pose.grid == pose::Grid::kUdp ? POSE_GRID_UDP : POSE_GRID_STRIDE;
+  if (pose.bottom_up()) {
+    settings.joints.threshold = pose.threshold;
+    settings.joints.most = pose.most;
+    settings.joints.higher = pose.higher;
+    settings.joints.match = pose.match;
+  } else {
+    DescribeCrop(pose, &settings.joints);
+  }
   if (detector) {
     Describe(*detector, &settings.detector);
     settings.boxes = detector->boxes;
@@ -121,6 +134,8 @@ json Person(const pose_person& person, int joints) {
 json FollowPeople(const Options& options) {
   const Description pose = ReadDescription(options.pose, options.model);
   CheckProcessor(pose.model);
+  if (pose.bottom_up() && !options.detector.empty())
+    throw std::runtime_error(options.pose + ": a bottom-up network sees the whole picture; leave --detector out");
   std::unique_ptr<DetectorDescription> detector;
   if (!options.detector.empty()) {
     detector.reset(new DetectorDescription(ReadDetector(options.detector, options.detector_model)));
@@ -128,9 +143,9 @@ json FollowPeople(const Options& options) {
   }
   if (!options.cores.empty()) BindTo(options.cores);
   pose_settings settings = Settings(options, pose, detector.get());
-  Network pose_network(pose.model, options.threads, &settings.pose);
+  Network pose_network(pose, options.threads, &settings.pose);
   std::unique_ptr<Network> detector_network;
-  if (detector) detector_network.reset(new Network(detector->model, options.threads, &settings.detector));
+  if (detector) detector_network.reset(new Network(*detector, options.threads, &settings.detector));
 
   const char* problem = nullptr;
   const std::unique_ptr<pose_pipeline, void (*)(pose_pipeline*)> pipeline(pose_open(&settings, &problem), pose_close);

@@ -6,6 +6,7 @@
 //   resize IMAGE.raw WIDTH HEIGHT PIXEL_BYTES NEW_WIDTH NEW_HEIGHT MEAN(3) STD(3) OUTPUT.f32
 //   letterbox ...                                                     the same, in the picture's ratio
 //   fairmot MAPS.f32 WIDTH HEIGHT LOOKS SCORE MOST IMAGE_WIDTH IMAGE_HEIGHT   boxes and scores
+//   everybody MAPS.f32 WIDTH HEIGHT JOINTS CODEC THRESHOLD MOST HIGHER MATCH   score and joints of each, in the input
 //   upright FRAME.raw FORMAT WIDTH HEIGHT ROTATION RANGE (OFFSET ROW_STRIDE PIXEL_STRIDE)(3) OUTPUT.raw   its size
 //   simcc VECTORS.f32 JOINTS BINS_X BINS_Y SPLIT BLUR_X BLUR_Y        x, y and score of each joint
 //   matrix LEFT TOP WIDTH HEIGHT CROP_WIDTH CROP_HEIGHT PADDING       the matrix of a plain crop
@@ -26,10 +27,12 @@
 #include "pose/assign.h"
 #include "pose/frame.h"
 #include "pose/fairmot.h"
+#include "pose/grouped.h"
 #include "pose/letterbox.h"
 #include "pose/person.h"
 #include "pose/picodet.h"
 #include "pose/pose.h"
+#include "pose/regressed.h"
 #include "pose/resize.h"
 #include "pose/simcc.h"
 #include "pose/smooth.h"
@@ -128,6 +131,45 @@ void FairMOT(std::istream& in) {
   }
   for (const pose::Detection& each : found)
     std::printf("%a %a %a %a %a ", each.box.left, each.box.top, each.box.width, each.box.height, each.score);
+}
+
+void Everybody(std::istream& in) {
+  const std::vector<char> bytes = Read(Word(in));
+  pose_network network{};
+  network.width = Number(in);
+  network.height = Number(in);
+  pose_joints settings{};
+  settings.joints = Number(in);
+  settings.codec = Number(in);
+  settings.threshold = Number(in);
+  settings.most = Number(in);
+  settings.higher = Number(in);
+  settings.match = Number(in);
+  const bool tags = settings.codec == POSE_TAGS;
+  const int h = network.height / 4, w = network.width / 4, joints = settings.joints;
+  std::vector<pose_tensor> maps;
+  if (tags) {
+    maps = {{nullptr, 4, {1, 2 * joints, h, w}}, {nullptr, 4, {1, joints, 2 * h, 2 * w}}};
+  } else {
+    maps.assign(settings.higher ? 3 : 1, {nullptr, 4, {1, joints + 1, h, w}});
+    if (settings.higher) maps.push_back({nullptr, 4, {1, joints, 2 * h, 2 * w}});
+    maps.push_back({nullptr, 4, {1, 2 * joints, h, w}});
+  }
+  const float* data = Floats(bytes);
+  for (pose_tensor& map : maps) {
+    map.data = data;
+    data += static_cast<size_t>(map.shape[1]) * map.shape[2] * map.shape[3];
+  }
+  std::vector<pose::Found> found;
+  if (!(tags ? pose::FitsTags(maps.data(), network, joints) : pose::FitsOffsets(maps.data(), network, settings)) ||
+      !(tags ? pose::DecodeTags : pose::DecodeOffsets)(maps.data(), network, settings, &found)) {
+    std::printf("wrong");
+    return;
+  }
+  for (const pose::Found& person : found) {
+    std::printf("%a ", person.score);
+    for (const pose::Keypoint& each : person.joints) std::printf("%a %a %a ", each.x, each.y, each.score);
+  }
 }
 
 template <typename Bring>
@@ -340,7 +382,7 @@ struct Verb {
 };
 
 const Verb kVerbs[] = {{"suppress", Suppress}, {"picodet", PicoDet},   {"resize", Squeeze},
-                       {"fairmot", FairMOT},   {"letterbox", Letterbox},
+                       {"fairmot", FairMOT},   {"letterbox", Letterbox}, {"everybody", Everybody},
                        {"upright", Upright},   {"simcc", Simcc},       {"matrix", Matrix},
                        {"assign", Assign},     {"different", Different}, {"tracker", BeginTracking},
                        {"track", Track},       {"smoother", BeginSmoothing}, {"smooth", Smooth},

@@ -15,8 +15,8 @@ from compress.quant.task import read_task
 from tinypose.data.annotations import read_coco
 from tinypose.detection.config import DetectorConfig, load_any_config
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import box_ap, box_truth, detect_all
 from tinypose.detection.weights import load_detector, person_only
+from tinypose.metrics.boxes import box_ap, box_truth, detect_all
 from tinypose.metrics.resample import ap_parts
 from tinypose.network import as_network
 

@@ -87,6 +87,32 @@ def pose_check(request):
     return run
 
 
+@pytest.fixture(scope="module", params=["native", "sanitized", "arm"])
+def ask(request):
+    """A function that asks people_check of each build one line and returns the words of its answer."""
+    folder = request.getfixturevalue(f"{request.param}_build")
+    emulator = [EMULATOR] if request.param == "arm" else []
+    process = subprocess.Popen(
+        [*emulator, folder / "people_check"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # it needs ptrace, which containers forbid
+    )
+
+    def answer(line: str) -> list[str]:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        text = process.stdout.readline()
+        assert text.endswith("\n"), f"people_check ended at: {line[:200]}"
+        return text.split()
+
+    yield answer
+    process.stdin.close()
+    process.stdout.close()
+    assert process.wait(timeout=600) == 0
+
+
 @dataclass(frozen=True)
 class Sshd:
     """A real sshd on a loopback port, with throw-away keys."""

@@ -1,8 +1,5 @@
 """The parts of the C++ pipeline against Python's: on this machine, under sanitizers and as ARM code."""
 
-import os
-import subprocess
-
 import cv2
 import numpy as np
 import pytest
@@ -23,7 +20,6 @@ from tinypose.skeleton import load_skeleton
 from tinypose.tracking.smooth import Ema, OneEuro
 from tinypose.tracking.tracker import Tracker
 
-EMULATOR = "qemu-aarch64-static"
 SKELETON = load_skeleton("coco17")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -34,32 +30,6 @@ seeds = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 def hexed(*values) -> str:
     return " ".join(float(value).hex() for each in values for value in np.ravel(each))
-
-
-@pytest.fixture(scope="module", params=["native", "sanitized", "arm"])
-def ask(request):
-    """A function that asks people_check of each build one line and returns the words of its answer."""
-    folder = request.getfixturevalue(f"{request.param}_build")
-    emulator = [EMULATOR] if request.param == "arm" else []
-    process = subprocess.Popen(
-        [*emulator, folder / "people_check"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},  # it needs ptrace, which containers forbid
-    )
-
-    def answer(line: str) -> list[str]:
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-        text = process.stdout.readline()
-        assert text.endswith("\n"), f"people_check ended at: {line[:200]}"
-        return text.split()
-
-    yield answer
-    process.stdin.close()
-    process.stdout.close()
-    assert process.wait(timeout=600) == 0
 
 
 def numbers(words: list[str], width: int) -> np.ndarray:

@@ -11,8 +11,8 @@ from tinypose.config import DatasetConfig
 from tinypose.data.annotations import read_coco
 from tinypose.data.check import check_set
 from tinypose.data.coco import ground_truth, load_detections, load_people
-from tinypose.detection.measure import box_ap
 from tinypose.errors import UserError
+from tinypose.metrics.boxes import box_ap
 from tinypose.skeleton import load_skeleton
 
 COCO = load_skeleton("coco17")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tinypose.cli import app
 from tinypose.errors import UserError
-from tinypose.inference.video import Video, VideoWriter
+from tinypose.video import Video, VideoWriter
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ from tinypose.cli import app
 from tinypose.config import CONFIGS
 from tinypose.detection.config import load_detector_config
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import box_ap, detect_all
 from tinypose.errors import UserError
 from tinypose.images import read_image
 from tinypose.inference.pose_model import PoseModel
+from tinypose.metrics.boxes import box_ap, detect_all
 
 CONFIG = str(CONFIGS / "picodet_s_416_coco.yml")
 

@@ -15,9 +15,9 @@ from tinypose.artifact.record import read_artifact
 from tinypose.config import DatasetConfig
 from tinypose.data.coco import load_people
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import detect_all
 from tinypose.engine.evaluate import evaluate
 from tinypose.errors import UserError
+from tinypose.metrics.boxes import detect_all
 from tinypose.skeleton import load_skeleton
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tinypose.errors import UserError
-from tinypose.inference.video import Video, VideoWriter, read_camera
+from tinypose.video import Video, VideoWriter, read_camera
 
 
 def picture(number, width=96, height=64):
@@ -68,7 +68,7 @@ def test_what_was_in_memory_before_is_not_in_the_video(tmp_path):
     script = tmp_path / "write.py"
     script.write_text(
         "import sys, numpy as np\n"
-        "from tinypose.inference.video import VideoWriter\n"
+        "from tinypose.video import VideoWriter\n"
         "pixels = np.random.default_rng(0).integers(0, 255, (99, 99, 3), np.uint8)\n"
         "with VideoWriter(sys.argv[1], 30) as writer:\n"
         "    for i in range(12):\n"
@@ -196,7 +196,7 @@ def test_a_stream_without_an_end(steady, tmp_path):
 
 def test_a_stream_that_breaks_is_connected_again_within_a_bound(steady, tmp_path, monkeypatch):
     """A sender that hangs up after forty frames, is there once more, and then is gone."""
-    monkeypatch.setattr("tinypose.inference.video.WAITS", (0.2, 0.2))
+    monkeypatch.setattr("tinypose.video.WAITS", (0.2, 0.2))
     path = tmp_path / "cam.ts"
     with VideoWriter(path, 25) as writer:
         for frame in Video(steady):
@@ -226,7 +226,7 @@ def test_a_stream_that_breaks_is_connected_again_within_a_bound(steady, tmp_path
 
 
 def test_a_silent_server_says_so(monkeypatch):
-    monkeypatch.setattr("tinypose.inference.video.TIMEOUT", 0.5)
+    monkeypatch.setattr("tinypose.video.TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         for scheme in ("http", "rtsp", "tcp"):
             with pytest.raises(UserError, match="no answer within 0.5 s"):

@@ -378,7 +378,7 @@ def test_a_few_bytes_cannot_ask_for_much(tmp_path, data):
     code = f"""
 import resource
 from tinypose.errors import UserError
-from tinypose.models.pdparams import read_params
+from tinypose.pdparams import read_params
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     read_params({str(path)!r})

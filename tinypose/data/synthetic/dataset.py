@@ -3,11 +3,13 @@
 import json
 import multiprocessing
 import shutil
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,24 +80,46 @@ def draw_set(
     if is_finished(folder, asdict(recipe), OURS, [folder / "images" / file_name(i) for i in range(images)]):
         return
     with claim_folder(folder):
-        _draw(folder, recipe, workers)
+        starts = range(0, recipe.images, CHUNK)
+        draw = partial(_draw_chunk, folder, recipe)
+        finish = partial(_write_annotations, folder, recipe)
+        write_set(folder, asdict(recipe), ["images"], draw, starts, "drawing people", finish, workers)
 
 
-def _draw(folder: Path, recipe: Recipe, workers: int) -> None:
-    (folder / "images").mkdir(exist_ok=True)
-    (folder / "partial").mkdir(exist_ok=True)
-    clear_dead(folder / "partial")
-    write_json(folder / "recipe.json", asdict(recipe))
-    starts = range(0, recipe.images, CHUNK)
-    draw = partial(_draw_chunk, folder, recipe)
+def write_set(
+    folder: Path,
+    recipe: dict,
+    folders: Sequence[str],
+    draw: Callable[[Any], None],
+    parts: Sequence,
+    title: str,
+    finish: Callable[[], None],
+    workers: int,
+) -> None:
+    """Draw a set part by part, and finish it; what an earlier call has drawn is left to `draw` to skip.
+
+    Args:
+        folder: of the set; nobody else writes to it.
+        recipe: what the set depends on.
+        folders: in it, that `draw` writes to; what a call that was cut short left half written there goes.
+        draw: draws a part, in a process of its own with several workers, and notes it in `folder/partial`.
+        parts: what it is called with.
+        title: of the bar.
+        finish: joins the notes, when all parts are drawn.
+        workers: processes that draw.
+    """
+    for name in ("partial", *folders):
+        (folder / name).mkdir(exist_ok=True)
+        clear_dead(folder / name)
+    write_json(folder / "recipe.json", recipe)
     # A process that is spawned inherits no threads or locks of ours, which Paddle and OpenCV would trip over.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
         with workers_start():  # they start while they are given work
-            drawn = pool.map(draw, starts) if pool else map(draw, starts)
-        for _ in track(drawn, "drawing people", len(starts)):
+            drawn = pool.map(draw, parts) if pool else map(draw, parts)
+        for _ in track(drawn, title, len(parts)):
             pass
-    _write_annotations(folder, recipe)
+    finish()
     shutil.rmtree(folder / "partial")
 
 

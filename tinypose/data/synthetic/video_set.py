@@ -1,10 +1,6 @@
 """Write a set of drawn videos: MOT challenge's folders, video files, and annotations like COCO's."""
 
 import json
-import multiprocessing
-import shutil
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,12 +8,11 @@ from typing import Any
 
 import cv2
 
-from tinypose.console import track, workers_start
-from tinypose.data.synthetic.dataset import check_values, is_finished
+from tinypose.data.synthetic.dataset import check_values, is_finished, write_set
 from tinypose.data.synthetic.person import JOINTS, MOST_PEOPLE
 from tinypose.data.synthetic.video import VERSION, Drawn, draw_video
 from tinypose.errors import UserError
-from tinypose.files import claim_folder, clear_dead, read_json, write_json, write_text, write_whole, writing
+from tinypose.files import claim_folder, read_json, write_json, write_text, write_whole, writing
 from tinypose.skeleton import load_skeleton
 
 OURS = {"recipe.json", "partial", "sequences", "videos", "annotations.json"}
@@ -91,7 +86,10 @@ def draw_videos(
     if is_finished(folder, asdict(recipe), OURS, files):
         return
     with claim_folder(folder):
-        _draw(folder, recipe, workers)
+        draw = partial(_draw_one, folder, recipe)
+        finish = partial(_write_annotations, folder, recipe)
+        folders = ["sequences", "videos"]
+        write_set(folder, asdict(recipe), folders, draw, range(videos), "drawing videos", finish, workers)
 
 
 def name_of(index: int) -> str:
@@ -99,26 +97,9 @@ def name_of(index: int) -> str:
     return f"{index + 1:04d}"
 
 
-def _draw(folder: Path, recipe: VideoRecipe, workers: int) -> None:
-    for name in ("partial", "sequences", "videos"):
-        (folder / name).mkdir(exist_ok=True)
-    clear_dead(folder / "partial")
-    clear_dead(folder / "videos")
-    write_json(folder / "recipe.json", asdict(recipe))
-    draw = partial(_draw_one, folder, recipe)
-    spawn = multiprocessing.get_context("spawn")  # see `tinypose.data.synthetic.dataset`
-    with ProcessPoolExecutor(workers, spawn) if workers > 1 else nullcontext() as pool:
-        with workers_start():
-            drawn = pool.map(draw, range(recipe.videos)) if pool else map(draw, range(recipe.videos))
-        for _ in track(drawn, "drawing videos", recipe.videos):
-            pass
-    _write_annotations(folder, recipe)
-    shutil.rmtree(folder / "partial")
-
-
 def _draw_one(folder: Path, recipe: VideoRecipe, index: int) -> None:
     """Draw a video and, when all of it is on disk, note what is in it."""
-    from tinypose.inference.video import VideoWriter
+    from tinypose.video import VideoWriter
 
     note = folder / "partial" / f"{name_of(index)}.json"
     if note.is_file():

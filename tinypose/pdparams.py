@@ -3,7 +3,7 @@
 A `.pdparams` or `.pdopt` file is a pickle, and an ordinary unpickler calls whatever the file names.
 This one knows only stand-ins for the few names that arrays need; the arrays are built from the plain
 values at the end. Nothing is imported, and no function outside this module is called. What a file asks for
-is bounded by its length: memory, and steps (`tinypose.models.unpickle`).
+is bounded by its length: memory, and steps (`tinypose.unpickle`).
 """
 
 import pickle
@@ -17,7 +17,7 @@ import numpy as np
 
 from tinypose.errors import UserError
 from tinypose.files import write_whole
-from tinypose.models.unpickle import BoundedUnpickler, Budget, Fixed, Refused
+from tinypose.unpickle import BoundedUnpickler, Budget, Fixed, Refused
 
 NAME_TABLE = "StructuredToParameterName@@"  # beside the arrays: what Paddle called them while training
 
