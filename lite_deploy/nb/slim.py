@@ -151,6 +151,8 @@ def half_splits(model: LiteModel) -> LiteModel:
             op = replace(op, attrs=op.attrs | {KERNEL: Attr("s", HALF_SPLIT)})
         if op.type == "calib":
             wanted, result = op.kernel.split("_to_")
+        elif op.type == "fill_constant_batch_size_like":  # takes only the size of what it is given
+            wanted, result = None, "fp32"
         elif op.precision == "any":  # works in the type that it is given
             wanted = "fp16" if len(found) > 1 else None
             result = wanted or next(iter(found), "fp32")
@@ -182,11 +184,15 @@ def half_weights(model: LiteModel) -> LiteModel:
     The optimiser marks them by an attribute, `NAME_fp16`, of an instruction that reads them
     (fp16_attribute_pass.cc). A parameter's type in the file becomes the tensor's, and the loader rounds only
     what is FP32, to the nearest and ties to even as numpy does (`LightPredictor::WeightFP32ToFP16`).
+    It forgets those of sums with an activation, which the runtime then reads as if they were FP16.
 
     Raises:
         UserError: an instruction that is not in FP16 reads such a weight; the runtime would read it wrongly.
     """
     marked = {name for op in model.operators for name in _tensors(op) if f"{name}_fp16" in op.attrs}
+    for op in model.operators:
+        if op.precision == "fp16" and "elementwise" in op.type:
+            marked |= {name for name in _tensors(op) if name in model.params}
     for op in model.operators:
         if marked & set(_tensors(op)) and op.precision != "fp16":
             raise UserError(

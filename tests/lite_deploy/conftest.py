@@ -119,6 +119,28 @@ def split_graph() -> Graph:
 
 
 @pytest.fixture
+def deformed_graph() -> Graph:
+    """A convolution whose places are computed, for pictures of 32 x 24."""
+    rng = np.random.default_rng(4)
+    bend = {"weight": rng.normal(0, 0.2, (6, 6, 3, 3)), "bias": rng.normal(0, 1, 6)}
+    nodes = [
+        conv("stem", "x", "a", 3, 6, 3, rng, stride=[2, 2], relu=True),
+        conv("places", "a", "b", 6, 18, 3, rng),
+        Node(
+            "deform_conv2d",
+            "bend",
+            ["a", "b"],
+            ["c"],
+            {"stride": [1, 1], "padding": [1, 1], "dilation": [1, 1]},
+            {name: value.astype(np.float32) for name, value in bend.items()},
+        ),
+        Node("relu", "cut", ["c"], ["e"]),
+        conv("end", "e", "d", 6, 5, 3, rng),
+    ]
+    return finish(nodes, ["d"], (1, 3, 32, 24))
+
+
+@pytest.fixture
 def enlarging_graph() -> Graph:
     """Tensors enlarged to twice and four times their height and width, for pictures of 32 x 48."""
     rng = np.random.default_rng(4)

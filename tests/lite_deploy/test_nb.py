@@ -284,6 +284,7 @@ def types_of_inputs(model: LiteModel) -> list[tuple[Operator, set[str]]]:
         result.append((op, found))
         written = op.kernel.split("_to_")[1] if op.type == "calib" else op.precision
         written = next(iter(found), "fp32") if written == "any" else written
+        written = "fp32" if op.type == "fill_constant_batch_size_like" else written  # its attribute `dtype`
         types |= {name: written for names in op.outputs.values() for name in names}
     return result
 
@@ -317,6 +318,21 @@ def test_what_an_fp16_model_gives_is_fp32(split_graph, pictures, tmp_path):
     assert given == [{"fp32"}] * 3
     for found, expected in zip(interpreter(model)(pictures), run_numpy(graph, pictures), strict=True):
         np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+
+
+def test_a_deformable_convolution_in_an_fp16_model(deformed_graph, tmp_path):
+    """It is FP32, as its mask is, ones as many as the FP16 places; the sum with its bias is FP16."""
+    write_program(deformed_graph, tmp_path)
+    files = [tmp_path / "model.pdmodel", tmp_path / "model.pdiparams"]
+    model = optimise(*files, tmp_path / "m.nb", "arm", "fp16")
+    given = {op.type: found for op, found in types_of_inputs(model)}
+    assert given["deformable_conv"] == given["fetch"] == {"fp32"}
+    for op, found in types_of_inputs(model):
+        assert op.type != "calib" or found == {op.kernel.split("_to_")[0]}, op
+        weights = {
+            model.params[name].dtype for names in op.inputs.values() for name in names if name in model.params
+        }
+        assert op.precision != "fp16" or weights <= {np.dtype(np.float16)}, op
 
 
 def test_fp16_weights_take_half_the_bytes_and_are_the_rounded_ones(every_kind, pictures, tmp_path):

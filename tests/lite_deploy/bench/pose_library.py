@@ -27,7 +27,8 @@ class Network(ctypes.Structure):
 class Joints(ctypes.Structure):
     _fields_ = [("joints", c_int), ("sigmas", POINTER(c_double)), ("padding", c_double), ("crop", c_int),
                 ("codec", c_int), ("decoding", c_int), ("blur", c_int), ("blur_y", c_int), ("grid", c_int),
-                ("split", c_double)]  # fmt: skip
+                ("split", c_double), ("threshold", c_double), ("most", c_int), ("least", c_double),
+                ("higher", c_int), ("match", c_int)]  # fmt: skip
 
 
 class Boxes(ctypes.Structure):

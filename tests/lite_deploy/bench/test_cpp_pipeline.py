@@ -313,6 +313,22 @@ def test_settings_that_make_no_sense(library, estimate, changes):
     assert field in pipeline.problem and (words in pipeline.problem or section in pipeline.problem)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threshold": 1.5}, "threshold: expected 0 to 1"),
+        ({"most": 0}, "most: expected 1 to 1000"),
+        ({"least": -1.0}, "least: expected 0 to 1"),
+        ({"higher": 1}, "higher: expected 0, or 1 with POSE_ADAPTIVE"),
+        ({"match": 1}, "match: expected 0, or 1 with POSE_DEKR"),
+        ({}, "detector: a bottom-up network sees the whole picture"),
+    ],
+)
+def test_bottom_up_settings_that_make_no_sense(library, estimate, changes, message):
+    pipeline = Pipeline(library, estimate, joints_codec=2, **{f"joints_{k}": v for k, v in changes.items()})
+    assert not pipeline.handle and message in pipeline.problem
+
+
 @pytest.mark.parametrize("build", ["sanitized", "arm"])
 def test_other_builds_find_the_same(request, library, estimate, frames, tmp_path, build):
     """Under sanitizers and as ARM code, with the networks' outputs recorded: the same people and inputs."""
