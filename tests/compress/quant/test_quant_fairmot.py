@@ -16,8 +16,8 @@ from tinypose.data.annotations import read_coco
 from tinypose.data.synthetic.video_set import draw_videos
 from tinypose.detection.config import load_any_config
 from tinypose.detection.detector import Detector
-from tinypose.detection.measure import detect_pictures
 from tinypose.detection.weights import build_detector, load_detector, person_only
+from tinypose.metrics.boxes import detect_pictures
 from tinypose.models.weights import write_params
 from tinypose.network import as_network
 
