@@ -25,6 +25,7 @@ from compress.graph.rewrite import rewrite
 from compress.graph.run import run
 from compress.graph.trace import trace
 from compress.quant.scales import ConvScale, quantise, weight_ranges
+from compress.quant.simulate import quantisable
 from lite_deploy.nb.estimate import estimate
 from lite_deploy.nb.file import LiteModel
 from lite_deploy.write.lite import optimise
@@ -130,7 +131,7 @@ def build(
 
 def ranges(graph: Graph, image: np.ndarray) -> dict[str, ConvScale]:
     """Return ranges for all convolutions but the first: they say how fast INT8 is, not how accurate."""
-    _, *others = graph.convolutions()
+    _, *others = quantisable(graph)
     tensors = run(graph, image, keep={node.inputs[0] for node in others})
     largest = {name: float(tensor.abs().max()) or 1.0 for name, tensor in tensors.items()}
     return {node.name: ConvScale(largest[node.inputs[0]], weight_ranges(node)) for node in others}
