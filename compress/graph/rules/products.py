@@ -74,7 +74,7 @@ def rows_as_pixels(graph: Graph) -> Graph:
             turned, pixels[rows] = (unused_name(graph, f"{rows}/{word}") for word in ("turned", "pixels"))
             nodes.append(Node("transpose", turned, [rows], [turned], {"axes": [0, 2, 1]}))
             nodes.append(_shaped(turned, pixels[rows], [read, 1, count]))
-        multiplied, flat = (unused_name(graph, f"{result}/{word}") for word in ("pixels", "turned"))
+        multiplied, flat = (unused_name(graph, f"{result}/{word}") for word in ("multiplied", "flat"))
         weight = np.ascontiguousarray(node.params["weight"].T[:, :, None, None])
         params = {**node.params, "weight": weight}
         nodes.append(Node("conv2d", node.name, [pixels[rows]], [multiplied], dict(POINTWISE), params))

@@ -66,8 +66,8 @@ def test_what_hard_swish_reads_stays():
     assert spread_instead_of_collect(graph).nodes == graph.nodes
 
 
-def linear_maps(tokens: int, inputs: int) -> Graph:
-    """Return two linear maps of the same rows, one with a bias, and one of a small matrix behind."""
+def linear_maps(tokens: int, inputs: int, last: int = 4) -> Graph:
+    """Return two linear maps of the same rows, one with a bias, and one of a smaller matrix behind."""
     rng = np.random.default_rng(0)
 
     def weight(*shape):
@@ -77,7 +77,7 @@ def linear_maps(tokens: int, inputs: int) -> Graph:
         Node("reshape", "rows", ["image"], ["rows"], {"shape": [tokens, inputs]}),
         Node("linear", "a", ["rows"], ["a"], {}, {"weight": weight(inputs, 256)}),
         Node("linear", "b", ["rows"], ["b"], {}, {"weight": weight(inputs, 192), "bias": weight(192)}),
-        Node("linear", "c", ["b"], ["c"], {}, {"weight": weight(192, 4)}),
+        Node("linear", "c", ["b"], ["c"], {}, {"weight": weight(192, last)}),
     ]
     return rebuilt(Graph("image", ["a", "c"], [], {"image": (1, tokens, inputs // 8, 8)}), nodes)
 
@@ -89,6 +89,13 @@ def test_large_linear_maps_of_rows_are_pointwise_convolutions():
     assert [node.name for node in convolutions] == ["a", "b"]
     assert convolutions[0].inputs == convolutions[1].inputs  # turned once for both
     assert kinds(found)["transpose"] == 3 and kinds(found)["linear"] == 1
+    unchanged(graph, found)
+
+
+def test_one_after_the_other():
+    graph = linear_maps(17, 256, last=128)
+    found = rows_as_pixels(graph)
+    assert [node.name for node in found.nodes if node.kind == "conv2d"] == ["a", "b", "c"]
     unchanged(graph, found)
 
 
