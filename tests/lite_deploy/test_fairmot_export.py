@@ -20,6 +20,7 @@ from tinypose.network import as_network
 def config(tmp_path_factory):
     """A thin network with deformable convolutions whose places are not the usual ones."""
     overrides = ["model.deformable=true", "model.width=8", "model.identities=5", "output.score=0.05"]
+    overrides += ["input.width=160", "input.height=96"]
     config = load_detector_config("fairmot_synthetic", overrides)
     paddle.seed(3)
     rng = np.random.default_rng(3)
