@@ -104,30 +104,62 @@ def quantise_ncnn(param: Path, numbers: Path, convolutions: list[Convolution]) -
     data = numbers.read_bytes()
     places = sorted((_place(each, data), number) for number, each in enumerate(convolutions))
     lines = param.read_text().splitlines()
-    layers = [number for number, line in enumerate(lines) if line.startswith("Convolution")]
-    if len(layers) != len(places):
-        raise UserError(f"ncnn: {len(layers)} convolutions where ONNX has {len(places)}: {REFUSED}")
+    layers = _layers(lines, [convolutions[number] for _, number in places])
     written, end = [], 0
     for layer, (place, number) in zip(layers, places, strict=True):
         each = convolutions[number]
         if each.integers is None:
             continue
-        kind, *words = lines[layer].split()
-        settings = dict(word.split("=", 1) for word in words if "=" in word)
-        if settings["0"] != str(len(each.weight)) or settings["6"] != str(each.weight.size):
-            raise UserError(f"ncnn: '{each.name}' is another convolution there: {REFUSED}")
+        kind, settings = _settings(lines[layer])
         depthwise = kind == "ConvolutionDepthWise"
         if each.groups != (len(each.weight) if depthwise else 1):
             raise UserError(f"ncnn: '{each.name}' has {each.groups} groups: {REFUSED}")
         lines[layer] += " 8=1" if depthwise else " 8=2"  # as ncnn2int8 writes them
         behind = place + len(FP32) + each.weight.nbytes
-        biases = data[behind : behind + 4 * len(each.weight)] if settings.get("5") == "1" else b""
+        biased = settings.get("1" if kind == "InnerProduct" else "5") == "1"
+        biases = data[behind : behind + 4 * len(each.weight)] if biased else b""
         whole = each.integers.tobytes()
         factors = (1 / np.append(each.steps, each.step).astype(np.float64)).astype("<f4").tobytes()
         written += [data[end:place], INT8, whole, bytes(-len(whole) % 4), biases, factors]
         end = behind + len(biases)
     numbers.write_bytes(b"".join([*written, data[end:]]))
     param.write_text("\n".join(lines) + "\n")
+
+
+def _layers(lines: list[str], convolutions: list[Convolution]) -> list[int]:
+    """Return the lines of the `.param` that convolutions stand in, which come in the same order.
+
+    What reads a single pixel became an `InnerProduct` there, as linear layers are, which are passed over.
+    """
+    shapes = [(str(len(each.weight)), str(each.weight.size)) for each in convolutions]
+    layers: list[int] = []
+    linear: dict[bool, set] = {
+        True: set(),
+        False: set(),
+    }  # shapes, by whether they were taken for convolutions
+    for number, line in enumerate(lines):
+        if not line.startswith(("Convolution", "InnerProduct")):
+            continue
+        kind, settings = _settings(line)
+        found = settings["0"], settings["2" if kind == "InnerProduct" else "6"]
+        next_one = len(layers) < len(shapes) and found == shapes[len(layers)]
+        if next_one:
+            layers.append(number)
+        elif kind != "InnerProduct":
+            raise UserError(f"ncnn: '{line.split()[1]}' there is no convolution of ONNX's: {REFUSED}")
+        if kind == "InnerProduct":
+            linear[next_one].add(found)
+    if len(layers) != len(shapes):
+        raise UserError(f"ncnn: {len(layers)} convolutions where ONNX has {len(shapes)}: {REFUSED}")
+    if linear[True] & linear[False]:
+        raise UserError(f"ncnn: a linear layer there cannot be told from a convolution: {REFUSED}")
+    return layers
+
+
+def _settings(line: str) -> tuple[str, dict[str, str]]:
+    """Return a layer's kind and its numbered settings."""
+    kind, *words = line.split()
+    return kind, dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def _place(convolution: Convolution, data: bytes) -> int:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from compress.graph.ir import Graph, Node
 from compress.graph.run import run_numpy
-from compress.quant.scales import quantise
+from compress.graph.shapes import infer_shapes
+from compress.quant.scales import ConvScale, quantise, weight_ranges
 from compress.quant.simulate import Simulation
 from lite_deploy.bench.plan import fits
 from lite_deploy.cli import app
@@ -184,6 +186,41 @@ def test_ncnn_int8_computes_what_the_interpreter_does(int8_graph, int8_scales, p
     assert np.abs(found - expected).mean() < 0.1 * np.abs(plain - expected).mean()
 
 
+def test_ncnn_int8_of_what_reads_one_pixel(pictures, tmp_path):
+    """Such a convolution is a linear layer in ncnn's file, in INT8 as others."""
+    rng = np.random.default_rng(0)
+    plain = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1, "relu": False}
+    weights = [
+        {"weight": rng.standard_normal((o, i, 1, 1)).astype(np.float32), "bias": np.ones(o, np.float32)}
+        for o, i in ((8, 3), (4, 8), (8, 4), (5, 8))
+    ]
+    nodes = [
+        Node("conv2d", "first", ["x"], ["a"], plain, weights[0]),
+        Node("average_pool", "squeeze", ["a"], ["b"], {"size": [1, 1]}),
+        Node("conv2d", "down", ["b"], ["c"], plain | {"relu": True}, weights[1]),
+        Node("conv2d", "up", ["c"], ["d"], plain, weights[2]),
+        Node("multiply", "weigh", ["a", "d"], ["e"]),
+        Node("conv2d", "last", ["e"], ["f"], plain, weights[3]),
+    ]
+    graph = Graph("x", ["f"], nodes, {})
+    graph.shapes = infer_shapes(graph, (1, 3, 32, 24))
+    scales = {
+        name: ConvScale(2.0, weight_ranges(node))
+        for name, node in zip(("down", "up"), nodes[2:4], strict=True)
+    }
+    write_onnx(graph, tmp_path / "model_int8.onnx", quantise(graph, scales))
+    files = write_other(tmp_path / "model_int8.onnx", "ncnn", "int8", (1, 3, 32, 24))
+    dense = [line for line in files[0].read_text().splitlines() if line.startswith("InnerProduct")]
+    assert len(dense) == 2 and all(line.endswith(" 8=2") for line in dense)
+    record = ModelRecord(
+        name="n", engine="ncnn", target="any", precision="int8", files=tuple(map(record_file, files))
+    )
+    (found,) = OPENERS["ncnn"](files, record, ["heatmaps"], 1)(pictures)
+    (expected,) = Simulation(graph, scales)(pictures)
+    (unrounded,) = run_numpy(graph, pictures)
+    assert np.abs(found - expected).mean() < 0.1 * np.abs(unrounded - expected).mean()
+
+
 def test_ncnn_models_that_ranges_do_not_fit_are_refused(tmp_path):
     param, numbers = tmp_path / "m.param", tmp_path / "m.bin"
     weight = np.arange(8, dtype=np.float32).reshape(2, 4, 1, 1)
@@ -191,8 +228,12 @@ def test_ncnn_models_that_ranges_do_not_fit_are_refused(tmp_path):
     layer = "Convolution conv_0 1 1 in0 out0 0=2 1=1 5=0 6=8"
     data = bytes(4) + weight.tobytes()
 
+    def param_of(layers):
+        param.write_text(f"7767517\n2 2\nInput in0 0 1 in0\n{layers}\n")
+        return param
+
     def said(line, content, convolution=one):
-        param.write_text(f"7767517\n2 2\nInput in0 0 1 in0\n{line}\n")
+        param_of(line)
         numbers.write_bytes(content)
         with pytest.raises(UserError) as error:
             quantise_ncnn(param, numbers, [convolution])
@@ -202,7 +243,14 @@ def test_ncnn_models_that_ranges_do_not_fit_are_refused(tmp_path):
     assert "are not in its model" in said(layer, data[:-1])
     assert "are twice in its model" in said(layer, data + data)
     assert "0 convolutions where ONNX has 1" in said("ReLU r 1 1 in0 out0", data)
-    assert "another convolution" in said(layer.replace("6=8", "6=16"), data)
+    assert "'conv_0' there is no convolution" in said(layer.replace("6=8", "6=16"), data)
+    dense = "InnerProduct fc_0 1 1 in0 mid 0=2 1=0 2=8"
+    assert "cannot be told from a convolution" in said(f"{dense}\n{dense}", data)
+    assert "'conv_0' there is no convolution" in said(f"{dense}\n{layer}", data)
+    quantise_ncnn(param_of(f"{dense.replace('2=8', '2=9')}\n{layer}"), numbers, [one])
+    assert param.read_text().splitlines()[-2:] == [dense.replace("2=8", "2=9"), f"{layer} 8=2"]
+    assert len(numbers.read_bytes()) == 4 + 8 + 4 * 3  # the sign, the weights, two factors and one
+    numbers.write_bytes(data)
     assert "has 2 groups" in said(layer, data, replace(one, groups=2))
 
 
