@@ -187,7 +187,7 @@ pose_status pose_look(pose_pipeline* pipeline, const pose_frame* frame, const fl
   }
   pose::Estimator& estimator = pipeline->estimator;
   if (estimator.bottom_up()) {
-    if (boxes) result = {POSE_BAD_SETTINGS, "boxes: a bottom-up network sees the whole picture; expected none"};
+    if (result.ok() && boxes) result = {POSE_BAD_SETTINGS, "boxes: a bottom-up network sees the whole picture; expected none"};
     if (result.ok()) result = estimator.LookAtAll(image, &pipeline->found, &pipeline->times);
     return Finish(pipeline, result);
   }

