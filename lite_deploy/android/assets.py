@@ -58,8 +58,8 @@ def read_networks(poses: Sequence[Path], detector: Path, target: str) -> dict[Pa
         wanted = "boxes" if folder is detector else "joints"
         if artifact.output.gives == "people":
             raise UserError(
-                f"{folder}: a bottom-up network, which finds everybody at once; the app decodes the joints "
-                "of one person's crop: give a network with output heatmap or simcc, and a detector"
+                f"{folder}: a bottom-up network, which finds everybody at once; the app does not read its "
+                "description yet: give a network with output heatmap or simcc, and a detector"
             )
         if artifact.output.gives != wanted:
             read_artifact(folder, check_files=False, gives=wanted)  # says so
