@@ -16,6 +16,8 @@ in million instructions:
 | without | 44.9 (44.9) | 148.0 (147.2) |
 | RTMPose-t, FP32 | 38.4 (38.6) | 132.9 (134.3) |
 | in INT8 where it pays, with `sdot` | 24.5 (25.0) | 81.7 (83.5) |
+| HRNet-w32, FP32 | 377.7 (371.7) | |
+| in FP16 | 211.0 (207.4) | |
 """
 
 import math
