@@ -89,8 +89,8 @@ def own_names(
         UserError: a name that is not known, or copies of a shared kernel that differ.
     """
     result: dict[str, np.ndarray] = {}
-    for name, value in params.items():
-        name = re.sub(r"^(backbone|keypoint_head|head)\.", "", name)
+    for told, value in params.items():
+        name = re.sub(r"^(backbone|keypoint_head|head)\.", "", told)
         name = name.replace("running_mean", "_mean").replace("running_var", "_variance")
         if _DROPPED.search(name):
             continue
@@ -99,11 +99,11 @@ def own_names(
             continue
         if own is None:
             family = "PoseResNet's" if resnet else "HRNet's, DEKR's or the adaptive network's"
-            raise UserError(f"{source}: '{name}' is no layer of {family}")
+            raise UserError(f"{source}: '{told}' is no layer of {family}")
         if re.search(r"\.bias[12]$", own):
             value = value.reshape(1, -1, 1, 1)
         if own in result and not np.array_equal(result[own], value):
-            raise UserError(f"{source}: '{name}' differs from the other dilations' kernels, which it shares")
+            raise UserError(f"{source}: '{told}' differs from the other dilations' kernels, which it shares")
         result[own] = value
     return result
 
