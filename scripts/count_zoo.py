@@ -60,9 +60,9 @@ def main() -> None:
 
 def sizes(name: str, known: dict[str, Counted]) -> Counted:
     """Count parameters and multiply-adds; a network that is the same as another is not counted again."""
-    if (same := same_as(name, known)) is not None:
-        return replace(known[same], instructions={})
     net, (width, height) = build(name)
+    if (same := same_as(name, known)) is not None:  # but for what only training needs, as SWAHR's scales
+        return replace(known[same], parameters=count_parameters(net), instructions={})
     total = sum(cost.multiply_adds for cost in profile(net, (3, height, width)))
     return Counted(width, height, count_parameters(net), total, {})
 

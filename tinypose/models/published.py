@@ -83,7 +83,7 @@ def _tiny(size: str, value: float, gflops: float) -> Network:
 
 
 def _higher(name: str, value: float, gflops: float) -> Network:
-    more = {"parameters": 28.6, "gflops": gflops, "binary": True, "by_outputs": True}
+    more = {"parameters": 28.6, "gflops": gflops, "by_outputs": True}
     weights = name.replace("higherhrnet_w32", "higherhrnet_hrnet_w32")
     return Network(name, _HIGHER, value=value, boxes=WHOLE, weights=weights, **more)
 
