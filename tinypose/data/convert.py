@@ -5,9 +5,7 @@ Each reader returns `Found`: people by picture, with joints by name. What cannot
 """
 
 import xml.etree.ElementTree as ET
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,43 +13,15 @@ import numpy as np
 
 from tinypose.config_file import read_yaml
 from tinypose.data.annotations import read_coco
-from tinypose.data.boxes import finite_numbers
+from tinypose.data.convert_found import Found, Person, list_of, numbers_of, person_of, size_of, take_joint
+from tinypose.data.convert_projects import read_supervisely, read_via
 from tinypose.errors import UserError
 from tinypose.files import read_json, read_text
 from tinypose.images import picture_size
 from tinypose.skeleton import Skeleton
 
 Form = Literal["labelme", "cvat", "label-studio", "yolo", "coco", "supervisely", "via"]
-FARTHEST = 1e6
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-
-
-@dataclass(frozen=True)
-class Person:
-    """One person: joints float64 [J, 3] (x, y in pixels, v), and a box [4] or None."""
-
-    joints: np.ndarray
-    box: np.ndarray | None
-
-
-@dataclass
-class Found:
-    """What a source holds.
-
-    Attributes:
-        sizes: picture's name -> width and height.
-        people: picture's name -> people.
-        left_out: reason -> how often.
-    """
-
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    people: dict[str, list[Person]] = field(default_factory=dict)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def add(self, name: str, size: tuple[int, int], people: Sequence[Person]) -> None:
-        """Add a picture and its people."""
-        self.sizes[name] = size
-        self.people.setdefault(name, []).extend(people)
 
 
 def detect_form(source: Path) -> Form:
@@ -90,8 +60,6 @@ def detect_form(source: Path) -> Form:
 
 def read_source(source: Path, form: Form, skeleton: Skeleton, images: Path | None) -> Found:
     """Read a source of a form; `images` is where its pictures are, if it does not say how large they are."""
-    from tinypose.data.convert_projects import read_supervisely, read_via
-
     readers: dict[str, Callable[[Path, Skeleton, Path | None], Found]] = {
         "labelme": read_labelme,
         "cvat": read_cvat,
@@ -280,29 +248,6 @@ def read_coco_people(source: Path, skeleton: Skeleton, images: Path | None = Non
     return found
 
 
-def person_of(
-    joints: dict[str, tuple[float, float, int]], box: np.ndarray | None, skeleton: Skeleton
-) -> Person:
-    """Return a person from joints by name; those that are not there are zeros."""
-    rows = np.zeros((len(skeleton.joints), 3))
-    for name, row in joints.items():
-        rows[skeleton.index(name)] = row
-    return Person(rows, box)
-
-
-def take_joint(
-    joints: dict[str, Any], name: str, row: tuple[float, float, int], skeleton: Skeleton, found: Found
-) -> None:
-    """Add a joint by its name to those of a person, or count why not."""
-    name = name.strip().lower().replace(" ", "_").replace("-", "_")
-    if name not in skeleton.joints:
-        found.left_out[f"joint '{name:.40}', which skeleton '{skeleton.name}' has not"] += 1
-    elif name in joints:
-        found.left_out[f"joint '{name}' twice in one person"] += 1
-    else:
-        joints[name] = row
-
-
 def _take_cvat(
     joints: dict[str, Any], points: ET.Element, where: str, skeleton: Skeleton, found: Found
 ) -> None:
@@ -327,27 +272,3 @@ def _yolo_picture(labels: Path, images: Path | None) -> tuple[str, tuple[int, in
     raise UserError(
         f"{labels}: no picture of that name in {folders[-1]}; --images says where the pictures are"
     )
-
-
-def size_of(size: tuple[Any, Any], images: Path | None, name: str, where: str) -> tuple[int, int]:
-    """Return a picture's width and height as stated, or else its own, or raise a UserError."""
-    if all(isinstance(side, int) and not isinstance(side, bool) and 0 < side < 10**6 for side in size):
-        return size
-    if images is None:
-        raise UserError(f"{where}: does not say how large '{name}' is; --images says where the pictures are")
-    return picture_size(images / name)
-
-
-def list_of(entry: Any, key: str, where: str) -> list[Any]:
-    """Return the list that an object has under a key, or raise a UserError."""
-    if not isinstance(entry, dict) or not isinstance(entry.get(key), list):
-        raise UserError(f"{where}: expected an object with a list `{key}`")
-    return entry[key]
-
-
-def numbers_of(values: Any, count: int, where: str) -> list[float]:
-    """Return so many finite numbers, or raise a UserError."""
-    numbers = finite_numbers(values, FARTHEST)
-    if numbers is None or len(numbers) != count:
-        raise UserError(f"{where}: expected {count} finite numbers, found {values!r:.60}")
-    return numbers

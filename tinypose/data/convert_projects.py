@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinypose.data.convert import Found, list_of, numbers_of, person_of, size_of, take_joint
+from tinypose.data.convert_found import Found, list_of, numbers_of, person_of, size_of, take_joint
 from tinypose.errors import UserError
 from tinypose.files import read_json
 from tinypose.skeleton import Skeleton

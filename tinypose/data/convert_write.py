@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from tinypose.data.convert import Found, Person
+from tinypose.data.convert_found import Found, Person
 from tinypose.errors import UserError
 from tinypose.files import write_json, write_text
 from tinypose.skeleton import Skeleton
