@@ -2,12 +2,11 @@
 
 Engines are C++ that trusts what it reads: a changed model can end its process, and checksums can be made
 anew. What a file does it does every time, so one trial a file is enough: what passed, and what was exported
-here, is remembered by its content in the cache folder. Run as a program it is the trial itself.
+here, is remembered by its content in the cache folder. `trial_program.py` is the trial itself.
 """
 
 import importlib.metadata
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from tinypose.errors import UserError
 from tinypose.files import cache_folder, sha256, write_text
 
+PROGRAM = Path(__file__).with_name("trial_program.py")
 KEPT = 1000  # notes of what was tried
 SECONDS = 600  # there for hangs; a trial takes one or two
 _PACKAGES = {
@@ -46,7 +46,7 @@ def try_model(folder: str | Path, name: str, engine: str, paths: Sequence[Path])
     note = _note(engine, paths)
     if note.is_file():
         return
-    command = [sys.executable, __file__, str(folder), name]
+    command = [sys.executable, PROGRAM, str(folder), name]
     try:
         done = subprocess.run(
             command,
@@ -98,29 +98,3 @@ def _remember(note: Path) -> None:
         write_text(note, "")
         for old in sorted(note.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             old.unlink()
-
-
-def main(folder: str, name: str) -> None:
-    """Open a model and run it once on black pictures."""
-    import numpy as np
-
-    from tinypose.artifact.engines import open_engine
-    from tinypose.artifact.record import read_artifact
-
-    artifact = read_artifact(folder, check_files=False)
-    network = open_engine(artifact, folder, name, tried=True)
-    outputs = network(np.zeros((1, 3, artifact.input.height, artifact.input.width), np.float32))
-    found, expected = ([tuple(shape) for shape in shapes] for shapes in (
-        (each.shape[1:] for each in outputs), (each.shape for each in artifact.tensors)
-    ))  # fmt: skip
-    if found != expected:
-        raise UserError(f"{folder}: model '{name}' gives {found}, and {expected} is described; export again")
-
-
-if __name__ == "__main__":
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    try:
-        main(*sys.argv[1:])
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
