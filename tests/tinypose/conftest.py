@@ -1,6 +1,7 @@
 """What several of these tests share: a real HTTP server that misbehaves as told, a kill, drawn videos."""
 
 import http.server
+import importlib.util
 import itertools
 import os
 import re
@@ -70,6 +71,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+@pytest.fixture(scope="session")
+def reference_fill(shared):
+    """The weights that the references were made with: a function from a name and a shape."""
+    spec = importlib.util.spec_from_file_location("fill", shared / "reference" / "fill.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.fill
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Learning to score, against DEKR's own network, features, rows and steps."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -17,15 +16,12 @@ SKELETONS = {"coco": load_skeleton("coco17"), "crowdpose": load_skeleton("crowdp
 
 
 @pytest.fixture
-def rescorers(shared):
+def rescorers(shared, reference_fill):
     folder = shared / "reference"
-    spec = importlib.util.spec_from_file_location("fill", folder / "fill.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     result = {}
     for name in SKELETONS:
         keys = json.loads((folder / f"rescore_{name}.keys.json").read_text())
-        result[name] = {key: module.fill(key, tuple(shape)).T for key, shape in keys.items()}
+        result[name] = {key: reference_fill(key, tuple(shape)).T for key, shape in keys.items()}
     return result
 
 

@@ -1,6 +1,5 @@
 """FairMOT against PaddleDetection's own numbers: network, decoding, targets, losses."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -18,17 +17,13 @@ PARTS = ("heatmap", "size", "offset", "reid")
 
 
 @pytest.fixture(scope="module")
-def fill(shared):
-    spec = importlib.util.spec_from_file_location("fill", shared / "reference" / "fill.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
+def fill(shared, reference_fill):
     def fill_net(net, keys):
         own = net.state_dict()
         shapes = json.loads((shared / "reference" / keys).read_text())
         assert {key: list(value.shape) for key, value in own.items()} == shapes
         for key, shape in shapes.items():
-            own[key].set_value(module.fill(key, tuple(shape)))
+            own[key].set_value(reference_fill(key, tuple(shape)))
         return net
 
     return fill_net

@@ -1,6 +1,5 @@
 """FairMOT as a detector: letterbox, codec, weights, configs."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -97,13 +96,10 @@ def test_what_devices_run_gives_the_same_people(thin):
     np.testing.assert_allclose(outputs[3], ours[3] / length, atol=1e-5)
 
 
-def test_published_names_fill_the_network_and_say_how_many_people(shared, tmp_path):
-    spec = importlib.util.spec_from_file_location("fill", shared / "reference" / "fill.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def test_published_names_fill_the_network_and_say_how_many_people(shared, reference_fill, tmp_path):
     shapes = json.loads((shared / "reference" / "fairmot_dla34.keys.json").read_text())
     path = tmp_path / "published.pdparams"
-    write_params(path, {key: module.fill(key, tuple(shape)) for key, shape in shapes.items()})
+    write_params(path, {key: reference_fill(key, tuple(shape)) for key, shape in shapes.items()})
     net = load_detector(load_detector_config("fairmot_dla34", [f"weights={path}"]))
     assert net.reid.classifier.weight.shape[1] == 14455
 

@@ -1,6 +1,5 @@
 """PicoDet against the published architecture, and its raw maps as boxes."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -17,14 +16,6 @@ from tinypose.models.zoo import ZOO
 FORMS = [("picodet_s_416_legacy", "picodet_s_416_coco"), ("picodet_s_320_lcnet", "picodet_s_320_coco_lcnet")]
 
 
-@pytest.fixture(scope="module")
-def fill(shared):
-    spec = importlib.util.spec_from_file_location("reference_fill", shared / "reference" / "fill.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.fill
-
-
 def all_classes(levels, classes, aligned, distances):
     """Decode every anchor and class, in the reference's order: [1, classes, A] and corners [1, A, 4]."""
     scores = []
@@ -36,14 +27,14 @@ def all_classes(levels, classes, aligned, distances):
 
 
 @pytest.mark.parametrize("reference, config", FORMS)
-def test_equals_the_published_architecture(shared, fill, reference, config):
+def test_equals_the_published_architecture(shared, reference_fill, reference, config):
     keys = json.loads((shared / "reference" / f"{reference}.keys.json").read_text())
     expected = np.load(shared / "reference" / f"{reference}.npz")
     config = load_detector_config(CONFIGS / f"{config}.yml")
     net = PicoDet(config.model.form, config.model.classes)
     net.eval()
     assert {name: list(value.shape) for name, value in net.state_dict().items()} == keys
-    net.set_state_dict({name: fill(name, tuple(shape)) for name, shape in keys.items()})
+    net.set_state_dict({name: reference_fill(name, tuple(shape)) for name, shape in keys.items()})
     size = (1, 3, config.input.height, config.input.width)
     image = np.random.RandomState(0).standard_normal(size).astype("float32")
     with paddle.no_grad():

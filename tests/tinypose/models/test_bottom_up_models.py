@@ -1,7 +1,6 @@
 """The bottom-up networks against the outputs of the published ones."""
 
 import copy
-import importlib.util
 import json
 
 import numpy as np
@@ -29,14 +28,10 @@ class Net(nn.Layer):
 
 
 @pytest.fixture(scope="session")
-def fill(shared):
-    spec = importlib.util.spec_from_file_location("fill", shared / "reference" / "fill.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
+def fill(reference_fill):
     def value(name, shape):
         steering = "transform_matrix_conv" in name or "translation_conv" in name
-        return (module.fill(name, tuple(shape)) * (1e-4 if steering else 1)).astype("float32")
+        return (reference_fill(name, tuple(shape)) * (1e-4 if steering else 1)).astype("float32")
 
     return value
 

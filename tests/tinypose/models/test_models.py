@@ -1,7 +1,6 @@
 """The networks against the outputs of the published ones, and what training and export ask of them."""
 
 import copy
-import importlib.util
 import json
 
 import numpy as np
@@ -46,11 +45,8 @@ def noise(*shape):
 
 
 @pytest.mark.parametrize("name", REFERENCES)
-def test_equals_the_published_network(shared, name):
+def test_equals_the_published_network(shared, reference_fill, name):
     folder = shared / "reference"
-    spec = importlib.util.spec_from_file_location("fill", folder / "fill.py")
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
     keys = json.loads((folder / f"{name}.keys.json").read_text())
     expected = np.load(folder / f"{name}.npz")["output0"]
     model, (height, width) = REFERENCES[name]
@@ -58,7 +54,7 @@ def test_equals_the_published_network(shared, name):
     net = build_model(Config(model=model, input=INPUT), expected.shape[1])
     assert {key: list(value.shape) for key, value in net.state_dict().items()} == keys
     net.set_state_dict(
-        {key: paddle.to_tensor(reference.fill(key, tuple(shape))) for key, shape in keys.items()}
+        {key: paddle.to_tensor(reference_fill(key, tuple(shape))) for key, shape in keys.items()}
     )
     net.eval()
     with paddle.no_grad():
