@@ -17,9 +17,9 @@ from pathlib import Path
 import paddle
 
 from compress.graph.rewrite import rewrite
+from compress.graph.rules.gates import split_hard_swish
 from compress.graph.trace import trace
 from compress.quant.scales import ConvScale, quantise, weight_ranges
-from lite_deploy.export import split_hard_swish
 from lite_deploy.write.lite import optimise
 from lite_deploy.write.onnx import write_onnx
 from lite_deploy.write.paddle import write_program
